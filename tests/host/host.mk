@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Host tests of the decoder: no VM, no kernel. Included by tests/tests.mk.
+#
+# Needs libzydis-dev, and for insn_libfuzzer clang with libclang-rt-14-dev.
+
+HOST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra
+HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_OUT := .output/tests/host
+
+HOST_INSN_DEPS := module/insn.c module/insn.h module/insn_row.h module/insn_map.h \
+	module/insn_vex.h tests/host/host.mk
+HOST_DIFF_SRCS := tests/host/insn_diff.c tests/host/insn_oracle.c tests/host/insn_explain.c
+HOST_DIFF_HDRS := tests/host/insn_oracle.h tests/host/insn_explain.h
+
+HOST_TESTS := \
+	$(HOST_OUT)/insn_test \
+	$(HOST_OUT)/insn_fuzz \
+	$(HOST_OUT)/insn_diff \
+#
+
+$(HOST_OUT):
+	mkdir -p $@
+
+$(HOST_OUT)/insn_test: tests/host/insn_test.c $(HOST_INSN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -o $@ $< module/insn.c
+
+$(HOST_OUT)/insn_fuzz: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -DFUZZ_STANDALONE -o $@ $< module/insn.c
+
+$(HOST_OUT)/insn_diff: $(HOST_DIFF_SRCS) $(HOST_DIFF_HDRS) $(HOST_INSN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) -o $@ $(HOST_DIFF_SRCS) module/insn.c -lZydis -lZycore
+
+# Runs until stopped: make .output/tests/host/insn_libfuzzer && .output/tests/host/insn_libfuzzer
+$(HOST_OUT)/insn_libfuzzer: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)
+	clang $(HOST_CFLAGS) $(HOST_SANITIZE) -fsanitize=fuzzer -o $@ $< module/insn.c
