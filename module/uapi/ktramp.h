@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The one contract between ktramp.ko and user space: /dev/ktramp.
+ *
+ * Every ioctl takes a pointer to a struct that starts with its own size, as
+ * clone3(2) and openat2(2) do: a caller sets @size to sizeof the struct it was
+ * compiled with. A smaller, older struct keeps working; a larger, newer one
+ * works as long as what this kernel does not know is zero, and is -E2BIG
+ * otherwise. @flags and @reserved fields must be zero unless described, or the
+ * call is -EINVAL. Fields are marked (in), (out) or (in/out).
+ *
+ * A refusal is an errno, plus @reason and @why in the struct, which is copied
+ * back in that case too. Errors common to all calls:
+ *   -EFAULT  the struct, or a buffer it points to, cannot be read or written
+ *   -EINVAL  @size smaller than the first version, a reserved bit or field set
+ *   -E2BIG   @size larger than known, and the surplus is not zero
+ *   -ENOTTY  no such ioctl
+ *   -EPERM   lockdown forbids it, or (KTRAMP_IOC_CODE) addresses are hidden
+ * The device itself opens only with CAP_SYS_ADMIN, in the initial user namespace.
+ */
+#ifndef _UAPI_KTRAMP_H
+#define _UAPI_KTRAMP_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define KTRAMP_ABI		1
+#define KTRAMP_DEVICE		"/dev/ktramp"
+
+#define KTRAMP_NAME_MAX		32	/* mechanism, handler, target, with NUL */
+#define KTRAMP_SITE_MAX		256	/* "module:symbol+0xoffset", with NUL */
+#define KTRAMP_TEXT_MAX		96	/* one line of explanation, with NUL */
+#define KTRAMP_WHY_MAX		160	/* one sentence of refusal, with NUL */
+#define KTRAMP_BYTES_MAX	16	/* bytes of a site */
+#define KTRAMP_CODE_MAX		512	/* bytes of a slot or a detour */
+#define KTRAMP_BATCH_MAX	16384	/* probes in one KTRAMP_IOC_ARM */
+#define KTRAMP_LOOPS_MAX	1000000	/* calls in one KTRAMP_IOC_RUN */
+#define KTRAMP_PROBES_MAX	65536	/* probes that may exist at once */
+
+/**
+ * enum ktramp_mechanism - how control leaves the site
+ *
+ * Names, as KTRAMP_IOC_MECHANISM tells them, are these words in lower case
+ * with dashes. They never change meaning, and numbers are never reused.
+ */
+enum ktramp_mechanism {
+	KTRAMP_CALL			= 1,	/* nothing: the baseline */
+	KTRAMP_INT3_EMULATE		= 2,
+	KTRAMP_INT3_STEP_TF		= 3,
+	KTRAMP_INT3_STEP_INT3		= 4,
+	KTRAMP_INT3_BOOST		= 5,
+	KTRAMP_JUMP			= 6,
+	KTRAMP_KPROBE_STEP		= 7,
+	KTRAMP_KPROBE_EMULATE		= 8,
+	KTRAMP_KPROBE_BOOST		= 9,
+	KTRAMP_KPROBE_OPT_PENDING	= 10,
+	KTRAMP_KPROBE_OPT		= 11,
+	KTRAMP_KPROBE_FTRACE		= 12,
+	KTRAMP_KRETPROBE		= 13,
+	KTRAMP_FTRACE			= 14,
+	KTRAMP_FPROBE			= 15,
+	KTRAMP_TRACEPOINT_OFF		= 16,
+	KTRAMP_TRACEPOINT		= 17,
+};
+
+/**
+ * enum ktramp_kind - whose mechanism it is
+ * @KTRAMP_KIND_BASE: nobody's: the unprobed call
+ * @KTRAMP_KIND_OURS: ktramp's engine
+ * @KTRAMP_KIND_KERNEL: the kernel's own, measured for comparison
+ */
+enum ktramp_kind {
+	KTRAMP_KIND_BASE	= 1,
+	KTRAMP_KIND_OURS	= 2,
+	KTRAMP_KIND_KERNEL	= 3,
+};
+
+/**
+ * enum ktramp_handler - what runs at a hit
+ * @KTRAMP_COUNT: a C function that increments a per-CPU counter
+ * @KTRAMP_REGS: a C function that copies the full pt_regs of the hit, and counts
+ */
+enum ktramp_handler {
+	KTRAMP_COUNT	= 1,
+	KTRAMP_REGS	= 2,
+};
+
+/**
+ * enum ktramp_state - a probe's life
+ * @KTRAMP_NEW: planned, code built out of line, text untouched
+ * @KTRAMP_ARMED: the text is written, hits are handled
+ * @KTRAMP_DISARMED: the original bytes are back; may be armed again
+ * @KTRAMP_STUCK: somebody else patched over our bytes; they are left alone, and
+ *	the slot, the detour and the module stay until the bytes are ours again
+ */
+enum ktramp_state {
+	KTRAMP_NEW	= 1,
+	KTRAMP_ARMED	= 2,
+	KTRAMP_DISARMED	= 3,
+	KTRAMP_STUCK	= 4,
+};
+
+/**
+ * enum ktramp_reason - why something was refused
+ * @KTRAMP_R_NONE: it was not
+ * @KTRAMP_R_SYNTAX: the site's text cannot be parsed
+ * @KTRAMP_R_NO_SYMBOL: no such target, symbol or module
+ * @KTRAMP_R_NOT_TEXT: the address is in no kernel or module function
+ * @KTRAMP_R_BOUNDARY: not the first byte of an instruction
+ * @KTRAMP_R_DECODE: the instruction is not known to the decoder
+ * @KTRAMP_R_BLACKLIST: the kernel refuses a kprobe there
+ * @KTRAMP_R_PATCHED: ftrace, a jump label, a static call or a BUG owns the bytes
+ * @KTRAMP_R_BUSY: another probe of ours is armed on these bytes
+ * @KTRAMP_R_NO_EMULATION: the instruction has no emulation
+ * @KTRAMP_R_LEAVES_SLOT: a branch: the trap behind the copy would not be reached
+ * @KTRAMP_R_TRAPS: the instruction itself traps or leaves the kernel
+ * @KTRAMP_R_FAULTS: has an exception table entry, which an out-of-line copy would miss
+ * @KTRAMP_R_RANGE: a relative operand does not reach from the copy
+ * @KTRAMP_R_SHORT: fewer than 5 bytes left in the function
+ * @KTRAMP_R_TARGETED: something jumps into the displaced region
+ * @KTRAMP_R_INDIRECT: the function jumps where the planner cannot see
+ * @KTRAMP_R_REGION: an instruction of the displaced region cannot be relocated
+ * @KTRAMP_R_NO_CONFIG: the kernel was built without it
+ * @KTRAMP_R_NO_STATE: the kernel has it, but would not go into, or stay in, that state
+ * @KTRAMP_R_SHAPE: not this instruction: the mechanism needs another one
+ * @KTRAMP_R_HANDLER: the mechanism cannot run this handler
+ * @KTRAMP_R_SPACE: no slot left
+ * @KTRAMP_R_NOT_OURS: the bytes at the site are not the ones that were planned with
+ * @KTRAMP_R_UNREGISTERED: the kernel's registration function failed
+ * @KTRAMP_R_OWN_TARGETS: this version probes the instructions of its own targets only
+ */
+enum ktramp_reason {
+	KTRAMP_R_NONE		= 0,
+	KTRAMP_R_SYNTAX		= 1,
+	KTRAMP_R_NO_SYMBOL	= 2,
+	KTRAMP_R_NOT_TEXT	= 3,
+	KTRAMP_R_BOUNDARY	= 4,
+	KTRAMP_R_DECODE		= 5,
+	KTRAMP_R_BLACKLIST	= 6,
+	KTRAMP_R_PATCHED	= 7,
+	KTRAMP_R_BUSY		= 8,
+	KTRAMP_R_NO_EMULATION	= 9,
+	KTRAMP_R_LEAVES_SLOT	= 10,
+	KTRAMP_R_TRAPS		= 11,
+	KTRAMP_R_FAULTS		= 12,
+	KTRAMP_R_RANGE		= 13,
+	KTRAMP_R_SHORT		= 14,
+	KTRAMP_R_TARGETED	= 15,
+	KTRAMP_R_INDIRECT	= 16,
+	KTRAMP_R_REGION		= 17,
+	KTRAMP_R_NO_CONFIG	= 18,
+	KTRAMP_R_NO_STATE	= 19,
+	KTRAMP_R_SHAPE		= 20,
+	KTRAMP_R_HANDLER	= 21,
+	KTRAMP_R_SPACE		= 22,
+	KTRAMP_R_NOT_OURS	= 23,
+	KTRAMP_R_UNREGISTERED	= 24,
+	KTRAMP_R_OWN_TARGETS	= 25,
+};
+
+/**
+ * enum ktramp_clock - what the bench's counter counts
+ * @KTRAMP_CLOCK_TSC: the CPU's time stamp counter: cycles of its own frequency
+ * @KTRAMP_CLOCK_ICOUNT: exactly one per instruction (QEMU -icount shift=0); found out
+ *	by measuring code of known length, not by asking
+ */
+enum ktramp_clock {
+	KTRAMP_CLOCK_TSC	= 1,
+	KTRAMP_CLOCK_ICOUNT	= 2,
+};
+
+/* &ktramp_info.config: what the running kernel was built with. */
+#define KTRAMP_CONFIG_PREEMPTION	(1U << 0)
+#define KTRAMP_CONFIG_PREEMPT_RT	(1U << 1)
+#define KTRAMP_CONFIG_OPTPROBES		(1U << 2)
+#define KTRAMP_CONFIG_KPROBES_ON_FTRACE	(1U << 3)
+#define KTRAMP_CONFIG_FPROBE		(1U << 4)
+#define KTRAMP_CONFIG_X86_KERNEL_IBT	(1U << 5)
+#define KTRAMP_CONFIG_RETHUNK		(1U << 6)
+#define KTRAMP_CONFIG_RETPOLINE		(1U << 7)
+#define KTRAMP_CONFIG_KASAN		(1U << 8)
+#define KTRAMP_CONFIG_PROVE_LOCKING	(1U << 9)
+#define KTRAMP_CONFIG_BTF		(1U << 10)
+
+/**
+ * struct ktramp_info - what this module and kernel are (KTRAMP_IOC_INFO)
+ * @size: (in) sizeof(struct ktramp_info)
+ * @flags: (in) 0
+ * @abi: (out) KTRAMP_ABI of the module
+ * @clock: (out) &enum ktramp_clock
+ * @config: (out) KTRAMP_CONFIG_*
+ * @nr_targets: (out) indexes of KTRAMP_IOC_TARGET are 0 .. nr_targets - 1
+ * @nr_probes: (out) probes that exist, of all owners
+ * @counts_traps: (out) 1 if KTRAMP_RUN_TRAPS can count #BP of the kernel's mechanisms
+ * @addresses: (out) 1 if the caller is shown kernel addresses (kptr_restrict, CAP_SYSLOG)
+ * @tsc_khz: (out) frequency of the counter, kHz
+ * @slot_bytes: (out) executable bytes in use for slots and detours
+ * @slot_capacity: (out) executable bytes there are
+ * @version: (out) module version
+ */
+struct ktramp_info {
+	__u32 size;
+	__u32 flags;
+	__u32 abi;
+	__u32 clock;
+	__u32 config;
+	__u32 nr_targets;
+	__u32 nr_probes;
+	__u32 counts_traps;
+	__u32 addresses;
+	__u32 tsc_khz;
+	__u32 slot_bytes;
+	__u32 slot_capacity;
+	char version[KTRAMP_NAME_MAX];
+};
+
+/**
+ * struct ktramp_mechanism_info - one mechanism (KTRAMP_IOC_MECHANISM)
+ * @size: (in) sizeof(struct ktramp_mechanism_info)
+ * @flags: (in) 0
+ * @mechanism: (in) &enum ktramp_mechanism, from 1 up; -ENOENT behind the last one
+ * @kind: (out) &enum ktramp_kind
+ * @reason: (out) KTRAMP_R_NONE, or why this kernel cannot do it at all
+ * @at_entry: (out) 1 if it attaches to the function's entry, whatever the site
+ * @handlers: (out) bit n set: handler n (&enum ktramp_handler) can run
+ * @reserved: 0
+ * @name: (out) its name everywhere
+ * @target: (out) the target it is measured on by default
+ * @text: (out) what it is
+ * @why: (out) the sentence for @reason
+ */
+struct ktramp_mechanism_info {
+	__u32 size;
+	__u32 flags;
+	__u32 mechanism;
+	__u32 kind;
+	__u32 reason;
+	__u32 at_entry;
+	__u32 handlers;
+	__u32 reserved;
+	char name[KTRAMP_NAME_MAX];
+	char target[KTRAMP_NAME_MAX];
+	char text[KTRAMP_TEXT_MAX];
+	char why[KTRAMP_WHY_MAX];
+};
+
+/**
+ * struct ktramp_target_info - one target function (KTRAMP_IOC_TARGET)
+ * @size: (in) sizeof(struct ktramp_target_info)
+ * @flags: (in) 0
+ * @index: (in) 0 .. nr_targets - 1; -ENOENT behind the last one
+ * @offset: (out) of the site within the function, bytes
+ * @length: (out) of the site's instruction, bytes
+ * @func_size: (out) of the function, bytes
+ * @address: (out) of the site; 0 if hidden from the caller
+ * @bytes: (out) the site's first bytes as they are now
+ * @name: (out) short name, e.g. "lea"; accepted as a site
+ * @base: (out) the target whose unprobed cost is subtracted; itself, but for the tracepoint
+ * @insn: (out) the site's instruction, assembler (AT&T)
+ * @site: (out) symbol+0xoffset
+ * @text: (out) what a trampoline finds difficult about it
+ */
+struct ktramp_target_info {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 offset;
+	__u32 length;
+	__u32 func_size;
+	__u64 address;
+	__u8 bytes[KTRAMP_BYTES_MAX];
+	char name[KTRAMP_NAME_MAX];
+	char base[KTRAMP_NAME_MAX];
+	char insn[KTRAMP_TEXT_MAX];
+	char site[KTRAMP_SITE_MAX];
+	char text[KTRAMP_TEXT_MAX];
+};
+
+/* &ktramp_create.flags: the probe outlives the file that made it. */
+#define KTRAMP_CREATE_KEEP	(1U << 0)
+
+/**
+ * struct ktramp_create - make a probe (KTRAMP_IOC_CREATE)
+ * @size: (in) sizeof(struct ktramp_create)
+ * @flags: (in) 0 or KTRAMP_CREATE_KEEP
+ * @mechanism: (in) &enum ktramp_mechanism
+ * @handler: (in) &enum ktramp_handler
+ * @id: (out) the probe's number, never 0, not reused while the module is loaded
+ * @reason: (out) &enum ktramp_reason
+ * @site: (in) a target's name, symbol+0xoffset, or 0xaddress; NUL terminated
+ * @why: (out) the sentence for @reason
+ *
+ * The text is not touched. A probe belongs to the open file that made it and is
+ * disarmed and destroyed when that is closed, unless KTRAMP_CREATE_KEEP.
+ *
+ * Errors: -EINVAL syntax, enum out of range; -ENOENT no such symbol; -EILSEQ not an
+ * instruction; -EOPNOTSUPP refused, see @reason; -EACCES blacklisted; -EBUSY the bytes
+ * are someone else's; -ENOSPC no slot, or KTRAMP_PROBES_MAX reached; -ENOMEM.
+ */
+struct ktramp_create {
+	__u32 size;
+	__u32 flags;
+	__u32 mechanism;
+	__u32 handler;
+	__u32 id;
+	__u32 reason;
+	char site[KTRAMP_SITE_MAX];
+	char why[KTRAMP_WHY_MAX];
+};
+
+/**
+ * struct ktramp_batch - arm, disarm or destroy (KTRAMP_IOC_ARM, _DISARM, _DESTROY)
+ * @size: (in) sizeof(struct ktramp_batch)
+ * @flags: (in) 0
+ * @ids: (in) pointer to @nr probe numbers, __u32 each
+ * @nr: (in) 1 .. KTRAMP_BATCH_MAX
+ * @done: (out) how many of them are now in the wanted state
+ * @reason: (out) &enum ktramp_reason of the first one that is not
+ * @failed: (out) the number of that probe, 0 if none
+ * @why: (out) the sentence for @reason
+ *
+ * The whole batch shares its waits and its syncs. Probes after a refused one are
+ * still tried. Arming what is armed, and disarming what is not, succeeds.
+ * Destroying disarms first. Sleeps up to a few tasks-RCU grace periods.
+ *
+ * Errors are those of the first refused probe: -ENOENT no such number; -EPERM it belongs
+ * to another open file; -EBUSY bytes in use; -EILSEQ bytes changed (KTRAMP_R_NOT_OURS);
+ * -EAGAIN the kernel did not reach the state; -EINTR a signal came first; -ENOMEM.
+ */
+struct ktramp_batch {
+	__u32 size;
+	__u32 flags;
+	__u64 ids;
+	__u32 nr;
+	__u32 done;
+	__u32 reason;
+	__u32 failed;
+	char why[KTRAMP_WHY_MAX];
+};
+
+/* &ktramp_probe_info.flags (in): the lowest numbered probe with a number >= @id. */
+#define KTRAMP_PROBE_NEXT	(1U << 0)
+
+/**
+ * struct ktramp_probe_info - a probe as it is now (KTRAMP_IOC_PROBE)
+ * @size: (in) sizeof(struct ktramp_probe_info)
+ * @flags: (in) 0 or KTRAMP_PROBE_NEXT
+ * @id: (in/out) the probe's number
+ * @mechanism: (out) &enum ktramp_mechanism
+ * @handler: (out) &enum ktramp_handler
+ * @state: (out) &enum ktramp_state
+ * @keep: (out) 1 if made with KTRAMP_CREATE_KEEP
+ * @mine: (out) 1 if it belongs to this open file
+ * @hits: (out) hits handled, all CPUs, since it was made
+ * @missed: (out) hits that ran the displaced instruction but not the handler
+ * @address: (out) of the bytes the mechanism changes; 0 if hidden
+ * @slot: (out) address of the slot, 0 if none or hidden
+ * @detour: (out) address of the detour, 0 if none or hidden
+ * @slot_len: (out) bytes
+ * @detour_len: (out) bytes
+ * @length: (out) bytes at the site this mechanism may change, 0 .. KTRAMP_BYTES_MAX
+ * @region: (out) bytes of whole instructions displaced
+ * @memory: (out) bytes of memory held for this probe, executable bytes included,
+ *	per-CPU counters excluded
+ * @reserved: 0
+ * @before: (out) bytes at the site when the probe was made
+ * @now: (out) bytes at the site now
+ * @site: (out) symbol+0xoffset
+ *
+ * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT).
+ */
+struct ktramp_probe_info {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 mechanism;
+	__u32 handler;
+	__u32 state;
+	__u32 keep;
+	__u32 mine;
+	__u64 hits;
+	__u64 missed;
+	__u64 address;
+	__u64 slot;
+	__u64 detour;
+	__u32 slot_len;
+	__u32 detour_len;
+	__u32 length;
+	__u32 region;
+	__u32 memory;
+	__u32 reserved;
+	__u8 before[KTRAMP_BYTES_MAX];
+	__u8 now[KTRAMP_BYTES_MAX];
+	char site[KTRAMP_SITE_MAX];
+};
+
+/**
+ * enum ktramp_code_part - which code of a probe
+ * @KTRAMP_CODE_SITE: the function's bytes from the site on, as they are now
+ * @KTRAMP_CODE_SLOT: the out-of-line copy
+ * @KTRAMP_CODE_DETOUR: what the jump lands in
+ */
+enum ktramp_code_part {
+	KTRAMP_CODE_SITE	= 1,
+	KTRAMP_CODE_SLOT	= 2,
+	KTRAMP_CODE_DETOUR	= 3,
+};
+
+/**
+ * struct ktramp_code - read a probe's code (KTRAMP_IOC_CODE)
+ * @size: (in) sizeof(struct ktramp_code)
+ * @flags: (in) 0
+ * @id: (in) the probe's number
+ * @part: (in) &enum ktramp_code_part
+ * @address: (out) of the first byte
+ * @length: (out) bytes in @code; for KTRAMP_CODE_SITE up to the end of the function
+ * @relocated: (out) offset in @code of the displaced instructions' copy, for a slot
+ *	or detour
+ * @code: (out) the bytes
+ *
+ * Errors: -ENOENT no such probe, or it has no such part; -EPERM addresses are hidden
+ * from the caller: code holds them.
+ */
+struct ktramp_code {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 part;
+	__u64 address;
+	__u32 length;
+	__u32 relocated;
+	__u8 code[KTRAMP_CODE_MAX];
+};
+
+/* &ktramp_run.flags */
+#define KTRAMP_RUN_MEASURE	(1U << 0)	/* interrupts off, @ticks is valid */
+#define KTRAMP_RUN_TRAPS	(1U << 1)	/* count exceptions; slows each #BP down */
+
+/* &ktramp_run.bp and @db when they could not be counted. */
+#define KTRAMP_UNKNOWN		(~0ULL)
+
+/**
+ * struct ktramp_run - call a target (KTRAMP_IOC_RUN)
+ * @size: (in) sizeof(struct ktramp_run)
+ * @flags: (in) KTRAMP_RUN_*; MEASURE and TRAPS exclude each other
+ * @target: (in) index of the target
+ * @id: (in) a probe on that target that the calls are expected to hit, or 0
+ * @loops: (in) calls, 1 .. KTRAMP_LOOPS_MAX
+ * @now_len: (out) valid bytes in @now
+ * @ticks: (out) sum over the calls of what the counter advanced, loop included
+ * @calls: (out) calls done; less than @loops only with -EINTR
+ * @wrong: (out) calls whose result was not the known one
+ * @hits: (out) by how much the probe's hits grew, on this CPU
+ * @missed: (out) by how much its missed hits grew, on this CPU
+ * @bp: (out) #BP exceptions in kernel mode on this CPU during the calls
+ * @db: (out) #DB exceptions in kernel mode on this CPU during the calls
+ * @now: (out) bytes at the site, read while the state measured was still held
+ *
+ * Runs on the calling CPU; pin the thread to choose it. With KTRAMP_RUN_MEASURE the
+ * calls are made in stretches of at most 1,000 with interrupts off.
+ *
+ * KTRAMP_KPROBE_OPT_PENDING lasts only until the optimizer's grace period: it is
+ * entered anew at the start of the call and left at its end.
+ *
+ * Errors: -ENOENT no such target or probe; -EINVAL the probe is on another target, is not
+ * armed, loops out of range; -EAGAIN the state could not be held; -EBUSY another run
+ * counts traps; -EINTR.
+ */
+struct ktramp_run {
+	__u32 size;
+	__u32 flags;
+	__u32 target;
+	__u32 id;
+	__u32 loops;
+	__u32 now_len;
+	__u64 ticks;
+	__u64 calls;
+	__u64 wrong;
+	__u64 hits;
+	__u64 missed;
+	__u64 bp;
+	__u64 db;
+	__u8 now[KTRAMP_BYTES_MAX];
+};
+
+/**
+ * struct ktramp_regs - registers of the last hit (KTRAMP_IOC_REGS)
+ * @size: (in) sizeof(struct ktramp_regs)
+ * @flags: (in) 0
+ * @id: (in) number of a probe with handler KTRAMP_REGS
+ * @cpu: (in) whose last hit
+ * @seq: (out) hits recorded on that CPU; the rest is valid if not 0
+ * @r: (out) rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 as the displaced instruction
+ *	would have found them
+ * @ip: (out) the site's address; 0 if hidden from the caller
+ * @eflags: (out) EFLAGS
+ * @cs: (out) code segment
+ * @ss: (out) stack segment
+ *
+ * Errors: -ENOENT no such probe or CPU; -EOPNOTSUPP it has another handler; -EPERM
+ * addresses are hidden from the caller: registers hold them.
+ */
+struct ktramp_regs {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 cpu;
+	__u64 seq;
+	__u64 r[16];
+	__u64 ip;
+	__u64 eflags;
+	__u64 cs;
+	__u64 ss;
+};
+
+/* &ktramp_load.flags; with neither, only report. */
+#define KTRAMP_LOAD_START	(1U << 0)
+#define KTRAMP_LOAD_STOP	(1U << 1)
+
+/**
+ * struct ktramp_load - threads that call every target (KTRAMP_IOC_LOAD)
+ * @size: (in) sizeof(struct ktramp_load)
+ * @flags: (in) KTRAMP_LOAD_*
+ * @threads: (out) one a CPU while it runs, otherwise 0
+ * @reserved: 0
+ * @calls: (out) calls since it was started
+ * @wrong: (out) calls whose result was not the known one
+ *
+ * Keeps the targets hit on every CPU while probes come and go; stops when told so or
+ * when the module is unloaded, not when the file is closed.
+ *
+ * Errors: -EALREADY start while it runs; -ENOMEM.
+ */
+struct ktramp_load {
+	__u32 size;
+	__u32 flags;
+	__u32 threads;
+	__u32 reserved;
+	__u64 calls;
+	__u64 wrong;
+};
+
+#define KTRAMP_IOC_MAGIC	0xbb
+
+#define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
+#define KTRAMP_IOC_MECHANISM	_IOWR(KTRAMP_IOC_MAGIC, 2, struct ktramp_mechanism_info)
+#define KTRAMP_IOC_TARGET	_IOWR(KTRAMP_IOC_MAGIC, 3, struct ktramp_target_info)
+#define KTRAMP_IOC_CREATE	_IOWR(KTRAMP_IOC_MAGIC, 4, struct ktramp_create)
+#define KTRAMP_IOC_ARM		_IOWR(KTRAMP_IOC_MAGIC, 5, struct ktramp_batch)
+#define KTRAMP_IOC_DISARM	_IOWR(KTRAMP_IOC_MAGIC, 6, struct ktramp_batch)
+#define KTRAMP_IOC_DESTROY	_IOWR(KTRAMP_IOC_MAGIC, 7, struct ktramp_batch)
+#define KTRAMP_IOC_PROBE	_IOWR(KTRAMP_IOC_MAGIC, 8, struct ktramp_probe_info)
+#define KTRAMP_IOC_CODE		_IOWR(KTRAMP_IOC_MAGIC, 9, struct ktramp_code)
+#define KTRAMP_IOC_RUN		_IOWR(KTRAMP_IOC_MAGIC, 10, struct ktramp_run)
+#define KTRAMP_IOC_REGS		_IOWR(KTRAMP_IOC_MAGIC, 11, struct ktramp_regs)
+#define KTRAMP_IOC_LOAD		_IOWR(KTRAMP_IOC_MAGIC, 12, struct ktramp_load)
+
+#endif /* _UAPI_KTRAMP_H */
