@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The protocol by which probes enter and leave the text. Documentation/protocol.rst
+ * tells it with pictures; the step numbers are the same.
+ *
+ * Arming a jump:
+ *   (1) make the int3 at the site known to trap.c
+ *   (2) int3 over byte 0
+ *   (3) sync: every CPU now takes the int3 path, which resumes in the detour's copy of
+ *       the displaced instructions, never in the bytes behind the int3
+ *   (4) tasks-RCU: no task that was preempted or interrupted inside the displaced region
+ *       can still return into it. Not needed if one instruction is displaced: its only
+ *       boundary is byte 0
+ *   (5) bytes 1..4 of the jump, which nobody can be fetching
+ *   (6) sync
+ *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
+ *   (8) sync: afterwards no CPU takes the int3 any more
+ * An int3 mechanism is armed after (3). Disarming is the mirror image:
+ *   (9) int3 over byte 0, (10) sync, (11) the original bytes 1..4, (12) sync,
+ *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
+ *   under way, (15) trap.c forgets the int3.
+ * What is executed out of line is reused only after another tasks-RCU grace period.
+ *
+ * A set of probes goes through each step together and shares the syncs and the waits.
+ */
+#include <linux/cpu.h>
+#include <linux/module.h>
+#include <linux/xarray.h>
+#include <asm/text-patching.h>
+
+#include "arm.h"
+#include "detour.h"
+#include "mechanism.h"
+#include "probe.h"
+#include "text.h"
+
+static const u8 int3 = INT3_INSN_OPCODE;
+
+/* Armed probes by address, for what overlaps. */
+static DEFINE_XARRAY(armed);
+
+void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
+		     const struct ktramp_refusal *r)
+{
+	set->probe[i] = NULL;
+	if (!set->failures++) {
+		set->err = err;
+		set->first = i;
+		set->refusal = *r;
+	}
+}
+
+/* The next entry there is something to do for, from @i up. */
+static struct ktramp_probe *next_in_set(const struct ktramp_set *set, unsigned int *i)
+{
+	while (*i < set->nr && !set->probe[*i])
+		(*i)++;
+	return *i < set->nr ? set->probe[*i] : NULL;
+}
+
+#define for_each_in_set(set, i, p)						\
+	for ((i) = 0; ((p) = next_in_set(set, &(i))); (i)++)
+
+static bool is_ours(const struct ktramp_probe *p)
+{
+	return ktramp_mechanism(p->mechanism)->kind == KTRAMP_KIND_OURS;
+}
+
+static bool is_jump(const struct ktramp_probe *p)
+{
+	return p->mechanism == KTRAMP_JUMP;
+}
+
+/* The bytes nobody else may change while @p is armed. */
+static unsigned int claimed(const struct ktramp_probe *p)
+{
+	return max(p->region, p->armed_len);
+}
+
+static int check_overlap(const struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	unsigned long addr = ktramp_probe_addr(p);
+	unsigned long at = addr - (KTRAMP_REGION_MAX - 1);
+	struct ktramp_probe *other;
+
+	if (!claimed(p))
+		return 0;
+	xa_for_each_range(&armed, at, other, at, addr + claimed(p) - 1)
+		if (at + claimed(other) > addr)
+			return ktramp_refuse(r, -EBUSY, KTRAMP_R_BUSY,
+					     "probe %u is armed on these bytes", other->id);
+	return 0;
+}
+
+static int check_bytes(const struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	unsigned int len = min_t(unsigned int, claimed(p), sizeof(p->before));
+
+	if (ktramp_text_equals(ktramp_probe_addr(p), p->before, len))
+		return 0;
+	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
+			     "the bytes changed since the probe was made: someone else patches here");
+}
+
+static int claim(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	int err;
+
+	if (!claimed(p))
+		return 0;
+	err = check_overlap(p, r);
+	if (!err)
+		err = check_bytes(p, r);
+	if (!err)
+		err = xa_insert(&armed, ktramp_probe_addr(p), p, GFP_KERNEL);
+	return err;
+}
+
+static void unclaim(struct ktramp_probe *p)
+{
+	if (claimed(p))
+		xa_erase(&armed, ktramp_probe_addr(p));
+}
+
+static bool has_done_trap(const struct ktramp_probe *p)
+{
+	return p->mechanism == KTRAMP_INT3_STEP_INT3 || p->mechanism == KTRAMP_INT3_STEP_TF;
+}
+
+static void hash(struct ktramp_probe *p)
+{
+	ktramp_trap_add(&p->trap);
+	p->hashed = true;
+	if (has_done_trap(p) && !p->done_hashed) {
+		ktramp_trap_add(&p->done);
+		p->done_hashed = true;
+	}
+}
+
+/*
+ * The int3 behind a copy stays known until the probe is freed: a task that was preempted
+ * in the slot reaches it only when it runs again.
+ */
+static void unhash(struct ktramp_probe *p)
+{
+	ktramp_trap_del(&p->trap);
+	p->hashed = false;
+}
+
+static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+	int err = claim(p, r);
+
+	if (err || !ops->arm)
+		return err;
+	err = ops->arm(p, r);
+	if (err)
+		unclaim(p);
+	else if (ops->transient)
+		/* It can be entered; KTRAMP_IOC_RUN enters it when it matters. */
+		ops->disarm(p);
+	return err;
+}
+
+/* Steps (1) and (2), or all there is to do for what is not ours. */
+static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	int err;
+
+	if (!is_ours(p))
+		return arm_native(p, r);
+	err = claim(p, r);
+	if (err)
+		return err;
+	hash(p);
+	err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
+	if (!err)
+		return 0;
+	/* Nothing was written, so no CPU looks for the trap. */
+	unhash(p);
+	unclaim(p);
+	return err;
+}
+
+/*
+ * Once an int3 stands there is only forward or back, and both write: a page of kernel
+ * memory that is missing for the moment is waited for.
+ */
+static void write_surely(unsigned long addr, const void *bytes, size_t len)
+{
+	while (ktramp_text_write(addr, bytes, len) == -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+}
+
+/**
+ * ktramp_set_arm() - arm a set of probes
+ * @set: the probes; failures are recorded in it
+ *
+ * Context: process, under ktramp_mutex; sleeps for grace periods if it has jumps.
+ */
+void ktramp_set_arm(struct ktramp_set *set)
+{
+	struct ktramp_refusal r = {};
+	bool jumps = false, wait = false;
+	u8 jump[KTRAMP_JMP_SIZE];
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	/* (1) (2) */
+	for_each_in_set(set, i, p) {
+		if (p->state == KTRAMP_ARMED) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		if (p->state == KTRAMP_STUCK) {
+			err = ktramp_refuse(&r, -EILSEQ, KTRAMP_R_NOT_OURS,
+					    "someone else patched over this probe; it cannot be armed");
+			ktramp_set_fail(set, i, err, &r);
+			continue;
+		}
+		r.reason = KTRAMP_R_NONE;
+		r.why[0] = '\0';
+		err = arm_begin(p, &r);
+		if (err) {
+			ktramp_set_fail(set, i, err, &r);
+			continue;
+		}
+		p->state = KTRAMP_ARMED;
+		jumps |= is_jump(p);
+		wait |= is_jump(p) && p->nr_displaced > 1;
+	}
+	/* (3) */
+	ktramp_text_sync();
+	if (!jumps)
+		return;
+	/* (4) */
+	if (wait)
+		ktramp_text_wait();
+	/* (5) */
+	for_each_in_set(set, i, p) {
+		if (!is_jump(p))
+			continue;
+		ktramp_detour_jump(p, jump);
+		write_surely(ktramp_probe_addr(p) + 1, jump + 1, sizeof(jump) - 1);
+	}
+	/* (6) */
+	ktramp_text_sync();
+	/* (7) */
+	for_each_in_set(set, i, p) {
+		if (!is_jump(p))
+			continue;
+		ktramp_detour_jump(p, jump);
+		write_surely(ktramp_probe_addr(p), jump, 1);
+	}
+	/* (8) */
+	ktramp_text_sync();
+}
+
+/* What we wrote must still be there: anything else is someone else's, and stays. */
+static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+	bool same;
+
+	if (is_jump(p)) {
+		ktramp_detour_jump(p, jump);
+		same = ktramp_text_equals(ktramp_probe_addr(p), jump, sizeof(jump));
+	} else {
+		same = ktramp_text_equals(ktramp_probe_addr(p), &int3, sizeof(int3));
+	}
+	if (same) {
+		if (p->state == KTRAMP_STUCK)
+			module_put(THIS_MODULE);
+		return 0;
+	}
+	if (p->state != KTRAMP_STUCK) {
+		pr_warn("someone else patched over probe %u at %pS: left alone, ktramp stays loaded\n",
+			p->id, (void *)ktramp_probe_addr(p));
+		__module_get(THIS_MODULE);
+		p->state = KTRAMP_STUCK;
+	}
+	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
+			     "someone else patched over this probe; remove theirs first");
+}
+
+static void disarm_native(struct ktramp_probe *p)
+{
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+
+	if (ops->disarm && !ops->transient)
+		ops->disarm(p);
+	unclaim(p);
+	p->state = KTRAMP_DISARMED;
+}
+
+/**
+ * ktramp_set_disarm() - disarm a set of probes
+ * @set: the probes; failures are recorded in it. Those disarmed here stay in @set->probe,
+ *	the others become NULL
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_set_disarm(struct ktramp_set *set)
+{
+	struct ktramp_refusal r = {};
+	struct ktramp_probe *p;
+	bool jumps = false;
+	unsigned int i;
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	for_each_in_set(set, i, p) {
+		if (p->state != KTRAMP_ARMED && p->state != KTRAMP_STUCK) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		if (!is_ours(p)) {
+			disarm_native(p);
+			set->probe[i] = NULL;
+			continue;
+		}
+		err = check_armed(p, &r);
+		if (err) {
+			ktramp_set_fail(set, i, err, &r);
+			continue;
+		}
+		p->state = KTRAMP_DISARMED;
+		jumps |= is_jump(p);
+		/* (9) */
+		if (is_jump(p))
+			write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
+	}
+	if (jumps) {
+		/* (10) */
+		ktramp_text_sync();
+		/* (11) */
+		for_each_in_set(set, i, p)
+			if (is_jump(p))
+				write_surely(ktramp_probe_addr(p) + 1, p->before + 1,
+					     KTRAMP_JMP_SIZE - 1);
+		/* (12) */
+		ktramp_text_sync();
+	}
+	/* (13) */
+	for_each_in_set(set, i, p)
+		write_surely(ktramp_probe_addr(p), p->before, 1);
+	/* (14) */
+	ktramp_text_sync();
+	/* (15) */
+	for_each_in_set(set, i, p) {
+		unhash(p);
+		unclaim(p);
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The protocol by which probes enter and leave the text.
+ */
+#ifndef KTRAMP_ARM_H
+#define KTRAMP_ARM_H
+
+#include <linux/mutex.h>
+
+#include "refuse.h"
+
+struct ktramp_probe;
+
+/* Serialises everything that changes a probe or the text. */
+extern struct mutex ktramp_mutex;
+
+/**
+ * struct ktramp_set - probes that change state together
+ * @probe: the probes; NULL where there is nothing (more) to do
+ * @nr: entries
+ * @failures: entries that did not reach the state
+ * @err: errno of the first failure, or 0
+ * @first: index of the first failure
+ * @refusal: its reason
+ */
+struct ktramp_set {
+	struct ktramp_probe **probe;
+	unsigned int nr;
+	unsigned int failures;
+	int err;
+	unsigned int first;
+	struct ktramp_refusal refusal;
+};
+
+void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
+		     const struct ktramp_refusal *r);
+void ktramp_set_arm(struct ktramp_set *set);
+void ktramp_set_disarm(struct ktramp_set *set);
+
+#endif /* KTRAMP_ARM_H */

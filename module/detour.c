@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Jump trampolines: save what the handler clobbers, call it, run the displaced
+ * instructions, jump behind them.
+ *
+ * A detour runs in the context of its site: same stack, same interrupt flag,
+ * preemptible or not.
+ */
+#include <linux/kernel.h>
+#include <asm/segment.h>
+
+#include "detour.h"
+#include "probe.h"
+
+/* General registers in the order pt_regs has them, from its end: what push makes of it. */
+static const u8 push_order[] = { 7, 6, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
+
+/* The part of them that a C function may clobber comes first. */
+#define NR_CALLER_SAVED		9
+
+static void emit_push(struct ktramp_emit *e, u8 reg)
+{
+	if (reg >= 8)
+		ktramp_emit(e, 0x41);
+	ktramp_emit(e, 0x50 | (reg & 7));
+}
+
+static void emit_pop(struct ktramp_emit *e, u8 reg)
+{
+	if (reg >= 8)
+		ktramp_emit(e, 0x41);
+	ktramp_emit(e, 0x58 | (reg & 7));
+}
+
+/* mov $value, %rdi in the shortest form that holds it */
+static void emit_mov_rdi(struct ktramp_emit *e, u64 value)
+{
+	if (value == (u32)value) {
+		/* mov $imm32, %edi: zero extended */
+		ktramp_emit(e, 0xbf);
+		ktramp_emit_bytes(e, &value, 4);
+	} else if (value == (u64)(s32)value) {
+		/* mov $imm32, %rdi: sign extended */
+		ktramp_emit(e, 0x48, 0xc7, 0xc7);
+		ktramp_emit_bytes(e, &value, 4);
+	} else {
+		/* movabs $imm64, %rdi */
+		ktramp_emit(e, 0x48, 0xbf);
+		ktramp_emit_bytes(e, &value, 8);
+	}
+}
+
+static void emit_call(struct ktramp_emit *e, const void *function)
+{
+	u64 target = (u64)function;
+
+	/* Or the compiler folds in the -4 below, and objtool sees a reference to no function. */
+	OPTIMIZER_HIDE_VAR(target);
+	/* call rel32 */
+	ktramp_emit(e, 0xe8);
+	ktramp_emit_rel32(e, target);
+}
+
+/* ktramp_handle_count() preserves all registers but its argument (Kbuild). */
+static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p)
+{
+	ktramp_emit(e, 0x9c);				/* pushfq */
+	emit_push(e, 7);				/* push %rdi */
+	emit_mov_rdi(e, (u64)(__force unsigned long)p->stat);
+	emit_call(e, ktramp_handle_count);
+	emit_pop(e, 7);					/* pop %rdi */
+	ktramp_emit(e, 0x9d);				/* popfq */
+}
+
+/* Build the pt_regs that a breakpoint at the site would have made. */
+static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
+{
+	const u8 callee_saved = (ARRAY_SIZE(push_order) - NR_CALLER_SAVED) * 8;
+	int i;
+
+	ktramp_emit(e, 0x6a, __KERNEL_DS);		/* push $__KERNEL_DS */
+	ktramp_emit(e, 0x54);				/* push %rsp: 8 less than at the site */
+	ktramp_emit(e, 0x9c);				/* pushfq */
+	ktramp_emit(e, 0x6a, __KERNEL_CS);		/* push $__KERNEL_CS */
+	ktramp_emit(e, 0x68);				/* push $site, sign extended */
+	ktramp_emit_s32(e, (s64)p->trap.addr);
+	ktramp_emit(e, 0x6a, 0xff);			/* push $-1: orig_ax, no system call */
+	for (i = 0; i < ARRAY_SIZE(push_order); i++)
+		emit_push(e, push_order[i]);
+	/* addq $8, sp(%rsp): the flags are saved already */
+	ktramp_emit(e, 0x48, 0x83, 0x84, 0x24);
+	ktramp_emit_s32(e, offsetof(struct pt_regs, sp));
+	ktramp_emit(e, 0x08);
+	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
+	emit_mov_rdi(e, (u64)p);
+	emit_call(e, ktramp_handle_regs);
+	/* lea callee_saved(%rsp), %rsp: the handler preserved them */
+	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, callee_saved);
+	for (i = NR_CALLER_SAVED; i--;)
+		emit_pop(e, push_order[i]);
+	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x18);	/* lea 24(%rsp), %rsp: orig_ax, ip, cs */
+	ktramp_emit(e, 0x9d);				/* popfq */
+	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x10);	/* lea 16(%rsp), %rsp: sp, ss */
+}
+
+/**
+ * ktramp_prepare_detour() - plan the displaced region and write the detour
+ * @p: the probe; its region, @resume and @relocated are filled in
+ * @site: its site
+ * @e: where the detour goes
+ * @r: (out) the refusal
+ *
+ * Return: 0, -EOPNOTSUPP, -ERANGE.
+ */
+int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
+			  struct ktramp_emit *e, struct ktramp_refusal *r)
+{
+	struct ktramp_region region;
+	int err;
+
+	err = ktramp_plan_region(site, &region, r);
+	if (err)
+		return err;
+	if (p->handler == KTRAMP_COUNT)
+		emit_count(e, p);
+	else
+		emit_regs(e, p);
+	p->region = region.len;
+	p->nr_displaced = region.nr;
+	p->relocated = e->len;
+	p->resume = e->addr + e->len;
+	err = ktramp_synthesize_region(e, site, &region);
+	if (err == -ERANGE)
+		return ktramp_refuse(r, err, KTRAMP_R_RANGE,
+				     "an operand of the displaced region does not reach from the detour");
+	return err;
+}
+
+/**
+ * ktramp_detour_jump() - the bytes of the jump from a site to its detour
+ * @p: the probe
+ * @jump: (out) e9 rel32
+ */
+void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JMP_SIZE])
+{
+	struct ktramp_emit e = { .buf = jump, .max = KTRAMP_JMP_SIZE, .addr = p->trap.addr };
+
+	ktramp_emit_jmp(&e, p->code);
+}

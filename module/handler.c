@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The leaf handlers. Kbuild compiles this file so that its functions preserve every
+ * register but RDI, their argument, and the flags; a detour saves just those.
+ *
+ * Nothing here may call another function: the compiler would believe that the callee
+ * preserves them too.
+ */
+#include <linux/kprobes.h>
+
+#include "handler.h"
+
+/**
+ * ktramp_handle_count() - count a hit
+ * @stat: the probe's counters
+ *
+ * One instruction does it, so no recursion guard is needed: an NMI on this CPU comes
+ * before or after.
+ * Context: any.
+ */
+ktramp_leaf notrace void ktramp_handle_count(struct ktramp_stat __percpu *stat)
+{
+	this_cpu_inc(stat->hits);
+}
+NOKPROBE_SYMBOL(ktramp_handle_count);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What runs at a hit.
+ *
+ * A handler runs in the site's own context when a jump brought it there (interrupts on
+ * or off, preemptible or not, NMI), and with interrupts off, NMI-like, when an int3
+ * did. So: no locks, no sleeping, per-CPU data only, not traced, not probed.
+ */
+#ifndef KTRAMP_HANDLER_H
+#define KTRAMP_HANDLER_H
+
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+
+struct ktramp_probe;
+
+/**
+ * struct ktramp_stat - counters of one probe on one CPU
+ * @hits: handled; the first member, because the detour passes its address
+ * @missed: the displaced instruction ran, the handler did not
+ */
+struct ktramp_stat {
+	u64 hits;
+	u64 missed;
+};
+
+/**
+ * struct ktramp_snapshot - registers of the last hit on one CPU
+ * @seq: hits recorded; odd numbers are recorded ones too, it only ever grows
+ * @regs: the registers
+ */
+struct ktramp_snapshot {
+	u64 seq;
+	struct pt_regs regs;
+};
+
+/* Preserves every register but its argument; Kbuild has it for gcc. */
+#ifdef __clang__
+#define ktramp_leaf	__attribute__((no_caller_saved_registers))
+#else
+#define ktramp_leaf
+#endif
+
+ktramp_leaf void ktramp_handle_count(struct ktramp_stat __percpu *stat);
+void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs);
+
+#endif /* KTRAMP_HANDLER_H */

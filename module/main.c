@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Load, test ourselves, open the doors; and the way back.
+ */
+#include <linux/module.h>
+#include <linux/security.h>
+
+#include "bench.h"
+#include "chardev.h"
+#include "native.h"
+#include "probe.h"
+#include "slot.h"
+#include "target.h"
+#include "trap.h"
+
+/*
+ * Plant one probe of each kind on our own target, hit it, remove it. A kernel on which
+ * this goes wrong is found out here, on code that is ours, and the module does not load.
+ */
+static int __init selftest_one(enum ktramp_mechanism mechanism)
+{
+	const struct ktramp_target *t = ktramp_target_find("lea", strlen("lea"));
+	struct ktramp_refusal r = {};
+	struct ktramp_batch reply = {};
+	u64 hits = 0, missed = 0;
+	struct ktramp_probe *p;
+	long result = 0;
+	int id, err;
+
+	id = ktramp_probe_create(mechanism, KTRAMP_COUNT, "lea", NULL, &r);
+	if (id < 0) {
+		pr_err("self-test: mechanism %d: %s\n", mechanism, r.why);
+		return id;
+	}
+	err = ktramp_probes_arm((u32 []){ id }, 1, NULL, &reply);
+	if (!err) {
+		result = t->fn(3, 5);
+		p = ktramp_probe_get(id, false);
+		if (p) {
+			ktramp_probe_sum(p, &hits, &missed);
+			ktramp_probe_put(p);
+		}
+		if (result != t->expect(3, 5) || hits != 1 || missed)
+			err = -EIO;
+	}
+	if (err)
+		pr_err("self-test: mechanism %d: %pe, result %ld, hits %llu, missed %llu %s\n",
+		       mechanism, ERR_PTR(err), result, hits, missed, reply.why);
+	return ktramp_probes_destroy((u32 []){ id }, 1, NULL, &reply) ?: err;
+}
+
+static int __init selftest(void)
+{
+	static const enum ktramp_mechanism ours[] __initconst = {
+		KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3,
+		KTRAMP_INT3_BOOST, KTRAMP_JUMP,
+	};
+	int i, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(ours) && !err; i++)
+		err = selftest_one(ours[i]);
+	return err;
+}
+
+static int __init ktramp_init(void)
+{
+	int err;
+
+	err = security_locked_down(LOCKDOWN_KPROBES);
+	if (!err)
+		err = ktramp_slot_init();
+	if (!err)
+		err = ktramp_target_init();
+	if (!err)
+		err = ktramp_trap_init();
+	if (err)
+		return err;
+	ktramp_traps_init();
+	err = selftest();
+	if (!err)
+		err = ktramp_chardev_init();
+	if (err)
+		goto undo;
+	ktramp_debugfs_init();
+	return 0;
+undo:
+	ktramp_probes_exit();
+	ktramp_traps_exit();
+	ktramp_trap_exit();
+	return err;
+}
+
+static void __exit ktramp_exit(void)
+{
+	ktramp_debugfs_exit();
+	ktramp_chardev_exit();
+	/* While the probes are still being hit: that is the case that must work. */
+	ktramp_probes_exit();
+	ktramp_bench_load_stop();
+	ktramp_traps_exit();
+	ktramp_trap_exit();
+}
+
+module_init(ktramp_init);
+module_exit(ktramp_exit);
+
+MODULE_DESCRIPTION("Instruction trampolines: int3, single-step and jump probes, and what they cost");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

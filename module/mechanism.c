@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every mechanism in one table: the CLI, the ioctls and debugfs know no other list.
+ */
+#include <linux/cache.h>	/* text-patching.h of 6.1 needs it */
+#include <linux/kernel.h>
+#include <asm/text-patching.h>
+
+#include "detour.h"
+#include "native.h"
+#include "probe.h"
+#include "resume.h"
+
+#define COUNT		BIT(KTRAMP_COUNT)
+#define COUNT_REGS	(BIT(KTRAMP_COUNT) | BIT(KTRAMP_REGS))
+
+static const struct ktramp_mechanism_ops mechanisms[] = {
+	[KTRAMP_CALL] = {
+		.name = "call",
+		.text = "the target called, nothing attached: the baseline",
+		.target = "lea",
+		.kind = KTRAMP_KIND_BASE,
+		.handlers = COUNT,
+	},
+	[KTRAMP_INT3_EMULATE] = {
+		.name = "int3-emulate",
+		.text = "breakpoint, the displaced instruction done by C code",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.prepare = ktramp_prepare_emulate,
+	},
+	[KTRAMP_INT3_STEP_TF] = {
+		.name = "int3-step-tf",
+		.text = "breakpoint, a copy single-stepped by EFLAGS.TF and #DB",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.prepare = ktramp_prepare_step_tf,
+	},
+	[KTRAMP_INT3_STEP_INT3] = {
+		.name = "int3-step-int3",
+		.text = "breakpoint, a copy with a second breakpoint behind it",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.prepare = ktramp_prepare_step_int3,
+	},
+	[KTRAMP_INT3_BOOST] = {
+		.name = "int3-boost",
+		.text = "breakpoint, a copy with a jump back behind it",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.prepare = ktramp_prepare_boost,
+	},
+	[KTRAMP_JUMP] = {
+		.name = "jump",
+		.text = "5-byte jump to a detour, no exception",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = COUNT_REGS,
+		.changes = KTRAMP_JMP_SIZE,
+		.prepare = ktramp_prepare_detour,
+	},
+	[KTRAMP_KPROBE_STEP] = {
+		.name = "kprobe-step",
+		.text = "kprobe held on its breakpoint, the copy stepped to an int3",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_kprobe_supported,
+		.arm = ktramp_kprobe_step_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KPROBE_EMULATE] = {
+		.name = "kprobe-emulate",
+		.text = "kprobe on an instruction that the kernel emulates",
+		.target = "jmp",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_kprobe_supported,
+		.arm = ktramp_kprobe_emulate_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KPROBE_BOOST] = {
+		.name = "kprobe-boost",
+		.text = "kprobe on its breakpoint, the copy with a jump back",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_kprobe_boost_supported,
+		.arm = ktramp_kprobe_boost_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KPROBE_OPT_PENDING] = {
+		.name = "kprobe-opt-pending",
+		.text = "kprobe queued for the optimizer: int3 into the detour buffer's copy",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.transient = true,
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_kprobe_opt_supported,
+		.arm = ktramp_kprobe_pending_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KPROBE_OPT] = {
+		.name = "kprobe-opt",
+		.text = "kprobe optimized to a 5-byte jump",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_kprobe_opt_supported,
+		.arm = ktramp_kprobe_opt_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KPROBE_FTRACE] = {
+		.name = "kprobe-ftrace",
+		.text = "kprobe at a function's entry, served by ftrace",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_kprobe_ftrace_supported,
+		.arm = ktramp_kprobe_ftrace_arm,
+		.disarm = ktramp_kprobe_disarm,
+	},
+	[KTRAMP_KRETPROBE] = {
+		.name = "kretprobe",
+		.text = "kprobe at the entry that replaces the return address",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT,
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_kretprobe_supported,
+		.arm = ktramp_kretprobe_arm,
+		.disarm = ktramp_kretprobe_disarm,
+	},
+	[KTRAMP_FTRACE] = {
+		.name = "ftrace",
+		.text = "ftrace_ops at a function's entry, its own trampoline",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT_REGS,
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_ftrace_supported,
+		.arm = ktramp_ftrace_arm,
+		.disarm = ktramp_ftrace_disarm,
+	},
+	[KTRAMP_FPROBE] = {
+		.name = "fprobe",
+		.text = "fprobe at a function's entry",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT,
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_fprobe_supported,
+		.arm = ktramp_fprobe_arm,
+		.disarm = ktramp_fprobe_disarm,
+	},
+	[KTRAMP_TRACEPOINT_OFF] = {
+		.name = "tracepoint-off",
+		.text = "a compiled-in tracepoint that nobody listens to",
+		.target = "tracepoint",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT,
+		.supported = ktramp_tracepoint_supported,
+	},
+	[KTRAMP_TRACEPOINT] = {
+		.name = "tracepoint",
+		.text = "a compiled-in tracepoint with our function on it",
+		.target = "tracepoint",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = COUNT,
+		.supported = ktramp_tracepoint_supported,
+		.arm = ktramp_tracepoint_arm,
+		.disarm = ktramp_tracepoint_disarm,
+	},
+};
+
+/* Return: the mechanism's row, or NULL if there is no such number. */
+const struct ktramp_mechanism_ops *ktramp_mechanism(unsigned int mechanism)
+{
+	BUILD_BUG_ON(ARRAY_SIZE(mechanisms) != KTRAMP_NR_MECHANISMS + 1);
+	if (!mechanism || mechanism >= ARRAY_SIZE(mechanisms))
+		return NULL;
+	return &mechanisms[mechanism];
+}
+
+const char *ktramp_handler_name(unsigned int handler)
+{
+	return handler == KTRAMP_REGS ? "regs" : "count";
+}
+
+const char *ktramp_state_name(unsigned int state)
+{
+	static const char * const names[] = {
+		[KTRAMP_NEW] = "new",
+		[KTRAMP_ARMED] = "armed",
+		[KTRAMP_DISARMED] = "disarmed",
+		[KTRAMP_STUCK] = "stuck",
+	};
+
+	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "unknown";
+}

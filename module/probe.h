@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A probe's life: create -> arm -> hit -> disarm -> free.
+ */
+#ifndef KTRAMP_PROBE_H
+#define KTRAMP_PROBE_H
+
+#include <linux/kref.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+#include "handler.h"
+#include "plan.h"
+#include "resume.h"
+#include "trap.h"
+
+struct ktramp_native;
+struct ktramp_mechanism_ops;
+
+/**
+ * struct ktramp_probe - one probe
+ * @trap: served when the int3 at the site is hit; hashed while the text may hold one
+ * @done: served when the int3 behind a stepped copy is hit (int3-step-int3, -tf)
+ * @emu: operands of the emulation (int3-emulate)
+ * @stat: per-CPU counters
+ * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
+ * @native: the kernel's own registration, mechanisms of %KTRAMP_KIND_KERNEL only
+ * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
+ * @code: slot or detour, 0 if none
+ * @resume: where a hit goes on after the handler: the copy in the slot, or the
+ *	relocated instructions in the detour
+ * @id: number, unique while the module is loaded
+ * @code_len: bytes at @code
+ * @relocated: offset of the displaced instructions' copy in @code
+ * @mechanism: &enum ktramp_mechanism
+ * @handler: &enum ktramp_handler
+ * @state: &enum ktramp_state
+ * @region: bytes of whole instructions displaced
+ * @insn_len: bytes of the site's instruction
+ * @armed_len: bytes changed at the site
+ * @step: KTRAMP_STEP_*: what single-stepping this instruction has to put right
+ * @nr_displaced: instructions displaced
+ * @ref: the list's, and those of whoever looks at it
+ * @in_set: already in the batch that is being put together
+ * @hashed: @trap is in the trap table
+ * @done_hashed: so is @done, from the first arming until the probe is freed
+ * @before: the site's bytes when the probe was made
+ *
+ * Written under ktramp_mutex only, except the per-CPU data. The trap path reads @trap to
+ * @resume, @handler, @insn_len and @step, which do not change while @hashed.
+ */
+struct ktramp_probe {
+	struct ktramp_trap trap;
+	union {
+		struct ktramp_trap done;
+		struct ktramp_emu emu;
+	};
+	struct ktramp_stat __percpu *stat;
+	struct ktramp_snapshot __percpu *regs;
+	struct ktramp_native *native;
+	void *owner;
+	unsigned long code;
+	unsigned long resume;
+	struct kref ref;
+	u32 id;
+	u16 code_len;
+	u16 relocated;
+	u8 mechanism;
+	u8 handler;
+	u8 state;
+	u8 region;
+	u8 insn_len;
+	u8 armed_len;
+	u8 step;
+	u8 nr_displaced;
+	bool hashed;
+	bool done_hashed;
+	bool in_set;
+	u8 before[KTRAMP_REGION_MAX];
+};
+
+/* Address of the bytes the probe's mechanism changes. */
+static inline unsigned long ktramp_probe_addr(const struct ktramp_probe *p)
+{
+	return p->trap.addr;
+}
+
+int ktramp_probe_create(enum ktramp_mechanism mechanism, enum ktramp_handler handler,
+			const char *site, void *owner, struct ktramp_refusal *r);
+int ktramp_probes_arm(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply);
+int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
+			 struct ktramp_batch *reply);
+int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
+			  struct ktramp_batch *reply);
+void ktramp_probes_release(void *owner);
+void ktramp_probes_exit(void);
+
+struct ktramp_probe *ktramp_probe_get(u32 id, bool next);
+void ktramp_probe_put(struct ktramp_probe *p);
+int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
+void ktramp_probe_leave(struct ktramp_probe *p);
+unsigned int ktramp_probe_count(void);
+void ktramp_probe_sum(const struct ktramp_probe *p, u64 *hits, u64 *missed);
+unsigned int ktramp_probe_memory(const struct ktramp_probe *p);
+unsigned int ktramp_probe_code(const struct ktramp_probe *p, u8 *buf);
+
+#endif /* KTRAMP_PROBE_H */

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The handler that keeps the registers of the last hit.
+ */
+#include <linux/kprobes.h>
+
+#include "probe.h"
+
+/* Handlers that are more than one instruction deep on this CPU. */
+static DEFINE_PER_CPU(unsigned int, handler_depth);
+
+/**
+ * ktramp_handle_regs() - copy the registers of a hit, and count it
+ * @p: the probe
+ * @regs: registers as the displaced instruction will find them
+ *
+ * An NMI that hits another probe, or this one, while the copy is under way is counted
+ * as missed: it would tear the snapshot.
+ * Context: any; not migrated, because @regs of a preemptible site may be.
+ */
+notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
+{
+	struct ktramp_snapshot *snapshot;
+
+	preempt_disable_notrace();
+	if (this_cpu_inc_return(handler_depth) == 1) {
+		snapshot = this_cpu_ptr(p->regs);
+		snapshot->regs = *regs;
+		snapshot->seq++;
+		this_cpu_inc(p->stat->hits);
+	} else {
+		this_cpu_inc(p->stat->missed);
+	}
+	this_cpu_dec(handler_depth);
+	preempt_enable_notrace();
+}
+NOKPROBE_SYMBOL(ktramp_handle_regs);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KTRAMP_SYMBOL_H
+#define KTRAMP_SYMBOL_H
+
+#include <linux/kallsyms.h>
+
+/**
+ * struct ktramp_symbol - the function around an address
+ * @start: its first byte
+ * @size: bytes
+ * @name: symbol; module:symbol outside the core kernel and this module
+ */
+struct ktramp_symbol {
+	unsigned long start;
+	unsigned long size;
+	char name[KSYM_NAME_LEN + MODULE_NAME_LEN + 1];
+};
+
+int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr);
+int ktramp_symbol_print(char *buf, size_t size, unsigned long addr);
+
+#endif /* KTRAMP_SYMBOL_H */
