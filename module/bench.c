@@ -28,6 +28,10 @@ static DEFINE_MUTEX(traps_mutex);
  * The loop itself. Every row's figure is this loop with a probe less this loop without,
  * so what the loop costs cancels; that it is the same code does not. Not traced: the
  * counter must not see ftrace's own work.
+ *
+ * The compiler may not peel the first test off the loop, so that @calls calls take exactly
+ * @calls times what one takes more than none. The jump there is always taken; behind a
+ * plain one objtool would find the loop unreachable.
  */
 static noinline notrace u64 timed_calls(const struct ktramp_target *t, long first,
 					unsigned int calls, long *sum)
@@ -36,8 +40,12 @@ static noinline notrace u64 timed_calls(const struct ktramp_target *t, long firs
 	long a = first, end = first + calls, acc = 0;
 	u64 before = rdtsc_ordered();
 
-	for (; a < end; a++)
-		acc += fn(a, 7);
+	asm goto("stc; jc %l[test]" : : : "cc" : test);
+	do {
+		acc += fn(a++, 7);
+test:
+		;
+	} while (a < end);
 	*sum = acc;
 	return rdtsc_ordered() - before;
 }
