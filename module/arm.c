@@ -157,8 +157,8 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 	err = ops->arm(p, r);
 	if (err)
 		unclaim(p);
-	else if (ops->transient)
-		/* It can be entered; KTRAMP_IOC_RUN enters it when it matters. */
+	else if (ops->enter)
+		/* The kernel would get there; KTRAMP_IOC_RUN enters the state when it matters. */
 		ops->disarm(p);
 	return err;
 }
@@ -290,7 +290,7 @@ static void disarm_native(struct ktramp_probe *p)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
 
-	if (ops->disarm && !ops->transient)
+	if (ops->disarm && !ops->enter)
 		ops->disarm(p);
 	unclaim(p);
 	p->state = KTRAMP_DISARMED;

@@ -158,7 +158,7 @@ static int run_probe(struct ktramp_run *run, const struct ktramp_target *t,
 {
 	struct ktramp_refusal r = {};
 	unsigned long addr = ktramp_target_site(t);
-	bool transient = p && ktramp_mechanism(p->mechanism)->transient;
+	bool transient = p && ktramp_mechanism(p->mechanism)->enter;
 	int err = 0;
 
 	if (p) {

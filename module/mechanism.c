@@ -106,10 +106,10 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.target = "lea",
 		.kind = KTRAMP_KIND_KERNEL,
 		.handlers = COUNT_REGS,
-		.transient = true,
 		.changes = INT3_INSN_SIZE,
 		.supported = ktramp_kprobe_opt_supported,
-		.arm = ktramp_kprobe_pending_arm,
+		.arm = ktramp_kprobe_opt_arm,
+		.enter = ktramp_kprobe_pending_enter,
 		.disarm = ktramp_kprobe_disarm,
 	},
 	[KTRAMP_KPROBE_OPT] = {

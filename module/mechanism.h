@@ -19,11 +19,12 @@ struct ktramp_probe;
  * @kind: &enum ktramp_kind
  * @handlers: bit n set: can run handler n
  * @at_entry: attaches to the function's entry, whatever the site
- * @transient: the state lasts only until the task that entered it sleeps
  * @changes: bytes it may change at the site
  * @supported: can this kernel do it at all? Return: 0 or a refusal
  * @prepare: (ours) plan, and write slot or detour to a private buffer
  * @arm: (the kernel's) register; the text is the kernel's business
+ * @enter: (the kernel's) enter a state that lasts only until the task sleeps, for one
+ *	measurement; then @arm just finds out whether the kernel would get there
  * @disarm: (the kernel's) unregister and wait until no handler runs
  */
 struct ktramp_mechanism_ops {
@@ -33,12 +34,12 @@ struct ktramp_mechanism_ops {
 	u8 kind;
 	u8 handlers;
 	bool at_entry;
-	bool transient;
 	u8 changes;
 	int (*supported)(struct ktramp_refusal *r);
 	int (*prepare)(struct ktramp_probe *p, const struct ktramp_site *site,
 		       struct ktramp_emit *e, struct ktramp_refusal *r);
 	int (*arm)(struct ktramp_probe *p, struct ktramp_refusal *r);
+	int (*enter)(struct ktramp_probe *p, struct ktramp_refusal *r);
 	void (*disarm)(struct ktramp_probe *p);
 };
 

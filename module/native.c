@@ -231,13 +231,10 @@ static int refuse_state(struct ktramp_probe *p, struct ktramp_refusal *r)
  * grace period begins after the probe is queued. Hence the wait for what it may still
  * have to do for probes before this one; the caller looks at the bytes afterwards.
  */
-int ktramp_kprobe_pending_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
+int ktramp_kprobe_pending_enter(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	int err;
 
-	if (kernel_emulates(p))
-		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHAPE,
-				     "the kernel emulates this instruction and never optimizes it");
 	msleep(OPTIMIZER_DELAY_MS);
 	synchronize_rcu_tasks();
 	err = kprobe_arm(p, NULL, r);

@@ -19,7 +19,7 @@ int ktramp_tracepoint_supported(struct ktramp_refusal *r);
 int ktramp_kprobe_step_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_boost_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_emulate_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
-int ktramp_kprobe_pending_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
+int ktramp_kprobe_pending_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_opt_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kretprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r);

@@ -545,8 +545,8 @@ void ktramp_probes_exit(void)
  * @p: a probe that is armed
  * @r: (out) the refusal
  *
- * Holds ktramp_mutex until ktramp_probe_leave(). If the mechanism is transient the caller
- * must not sleep in between: that is what ends the state.
+ * Holds ktramp_mutex until ktramp_probe_leave(). The caller must not sleep in between: that
+ * is what ends such a state.
  *
  * Return: 0; -EINVAL not armed; what the mechanism's arming says.
  */
@@ -558,8 +558,8 @@ int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r)
 	mutex_lock(&ktramp_mutex);
 	if (p->state != KTRAMP_ARMED)
 		err = -EINVAL;
-	else if (ops->transient)
-		err = ops->arm(p, r);
+	else if (ops->enter)
+		err = ops->enter(p, r);
 	if (err)
 		mutex_unlock(&ktramp_mutex);
 	return err;
@@ -569,7 +569,7 @@ void ktramp_probe_leave(struct ktramp_probe *p)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
 
-	if (ops->transient)
+	if (ops->enter)
 		ops->disarm(p);
 	mutex_unlock(&ktramp_mutex);
 }
