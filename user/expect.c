@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How each mechanism proves that it is the one measured: by the first byte at the site,
+ * by the exceptions a hit takes, and, for kprobes, by what the kernel says of them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ktramp.h"
+
+#define INT3	0xcc
+#define JMP	0xe9
+#define CALL	0xe8
+
+#define OURS(bps, dbs, byte) \
+	{ .bp = (bps), .db = (dbs), .first = (byte), .optimization = EXPECT_ANY }
+#define KPROBE(bps, byte, opt, text) \
+	{ .bp = (bps), .db = 0, .first = (byte), .optimization = (opt), .marks = (text) }
+
+static const struct expect any = {
+	.bp = EXPECT_ANY, .db = EXPECT_ANY, .first = EXPECT_ANY, .optimization = EXPECT_ANY,
+};
+
+static const struct expect expects[] = {
+	[KTRAMP_CALL] = {
+		.first = EXPECT_ANY, .optimization = EXPECT_ANY, .silent = true,
+	},
+	[KTRAMP_INT3_EMULATE]	= OURS(1, 0, INT3),
+	[KTRAMP_INT3_STEP_TF] = {
+		.bp = 1, .db = 1, .first = INT3, .optimization = EXPECT_ANY, .steps = true,
+	},
+	[KTRAMP_INT3_STEP_INT3]	= OURS(2, 0, INT3),
+	[KTRAMP_INT3_BOOST]	= OURS(1, 0, INT3),
+	[KTRAMP_JUMP]		= OURS(0, 0, JMP),
+	[KTRAMP_KPROBE_STEP]	= KPROBE(2, INT3, 0, ""),
+	[KTRAMP_KPROBE_EMULATE]	= KPROBE(1, INT3, 0, ""),
+	[KTRAMP_KPROBE_BOOST]	= KPROBE(1, INT3, 0, ""),
+	/* The kernel marks a kprobe optimized when it queues it: only its bytes tell. */
+	[KTRAMP_KPROBE_OPT_PENDING] = {
+		.bp = 1, .first = INT3, .optimization = 1, .fleeting = true,
+	},
+	[KTRAMP_KPROBE_OPT]	= KPROBE(0, JMP, 1, "[OPTIMIZED]"),
+	[KTRAMP_KPROBE_FTRACE]	= KPROBE(0, CALL, EXPECT_ANY, "[FTRACE]"),
+	[KTRAMP_KRETPROBE]	= KPROBE(0, CALL, EXPECT_ANY, "[FTRACE]"),
+	[KTRAMP_FTRACE]		= OURS(0, 0, CALL),
+	[KTRAMP_FPROBE]		= OURS(0, 0, CALL),
+	/* A static key is a nop or a jump of 2 or 5 bytes, as the assembler chose. */
+	[KTRAMP_TRACEPOINT_OFF]	= {
+		.first = EXPECT_ANY, .optimization = EXPECT_ANY, .silent = true,
+	},
+	[KTRAMP_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
+};
+
+/* A mechanism newer than this command has nothing to prove. */
+const struct expect *expect_of(uint32_t mechanism)
+{
+	if (!mechanism || mechanism >= ARRAY_SIZE(expects))
+		return &any;
+	return &expects[mechanism];
+}
+
+/* The words in brackets at the end of a line of the kernel's list. */
+static const char *marks_of(const char *line)
+{
+	const char *mark = strchr(line, '[');
+
+	return mark ? mark : "";
+}
+
+int expect_listed(const struct expect *expect, const struct ktramp_probe_info *probe,
+		  char *why, size_t size)
+{
+	char line[512];
+	int err;
+
+	if (!expect->marks)
+		return 0;
+
+	err = kprobe_list_find(probe->address, probe->site, line, sizeof(line));
+	if (err == -ENODATA) {
+		snprintf(why, size, "its state cannot be proven: no kprobes/list in "
+			 "/sys/kernel/debug; run 'mount -t debugfs none /sys/kernel/debug'");
+		return err;
+	}
+	if (err) {
+		snprintf(why, size, "its state cannot be proven: no line for %s in the kernel's "
+			 "kprobes/list: %s", probe->site, strerror(-err));
+		return err;
+	}
+	if (strcmp(marks_of(line), expect->marks)) {
+		snprintf(why, size, "the kernel says '%s' of this kprobe, expected '%s'",
+			 marks_of(line), expect->marks);
+		return -EILSEQ;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The ktramp command. Static, so that it runs in a guest that has nothing else.
+
+O ?= .output
+KTRAMP_VERSION ?= $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' module/main.c)
+
+user-bin := $(O)/user/ktramp
+user-src := $(sort $(wildcard user/*.c))
+user-obj := $(user-src:user/%.c=$(O)/user/%.o)
+
+USER_CFLAGS ?= -O2 -g
+user-cflags := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror=format -Werror=return-type
+user-cflags += -Werror=implicit-function-declaration -Werror=incompatible-pointer-types
+user-cflags += -Werror=int-conversion -Wmissing-prototypes -Wstrict-prototypes -Wvla
+# Text that does not fit its line is cut, which is what snprintf is for.
+user-cflags += -Wno-format-truncation
+user-ldlibs := -lcapstone -ljansson -lm
+
+user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
+
+.PHONY: user
+user: $(user-bin)
+
+$(user-bin): $(user-obj)
+	$(call user-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(user-ldlibs)
+
+$(O)/user/%.o: user/%.c user/user.mk | $(O)/user
+	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/user/main.o $(O)/user/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAMP_VERSION)"'
+
+$(O)/user:
+	@mkdir -p $@
+
+-include $(user-obj:.o=.d)
