@@ -272,7 +272,7 @@ static long do_code(struct file *file, void *arg)
 	bool is_jump;
 	int err = -ENOENT;
 
-	if (code->flags || code->part < KTRAMP_CODE_SITE || code->part > KTRAMP_CODE_DETOUR)
+	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE || code->part > KTRAMP_CODE_DETOUR)
 		return -EINVAL;
 	if (!shows_addresses())
 		return -EPERM;
@@ -281,12 +281,14 @@ static long do_code(struct file *file, void *arg)
 		return -ENOENT;
 	is_jump = p->mechanism == KTRAMP_JUMP;
 	code->relocated = 0;
+	code->copied = 0;
 	if (code->part == KTRAMP_CODE_SITE) {
 		err = read_site(code, p);
 	} else if (is_jump == (code->part == KTRAMP_CODE_DETOUR)) {
 		code->length = ktramp_probe_code(p, code->code);
 		code->address = p->code;
 		code->relocated = p->relocated;
+		code->copied = p->copied;
 		err = code->length ? 0 : -ENOENT;
 	}
 	ktramp_probe_put(p);

@@ -130,6 +130,7 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 	p->relocated = e->len;
 	p->resume = e->addr + e->len;
 	err = ktramp_synthesize_region(e, site, &region);
+	p->copied = region.copied;
 	if (err == -ERANGE)
 		return ktramp_refuse(r, err, KTRAMP_R_RANGE,
 				     "an operand of the displaced region does not reach from the detour");

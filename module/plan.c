@@ -302,14 +302,14 @@ void ktramp_synthesize_insn(struct ktramp_emit *e, const struct ktramp_insn *ins
  * ktramp_synthesize_region() - write a displaced region and the jump behind it
  * @e: where to
  * @site: the site
- * @region: its region
+ * @region: its region; @copied is filled in
  *
  * Return: 0, or @e->err.
  */
 int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *site,
-			     const struct ktramp_region *region)
+			     struct ktramp_region *region)
 {
-	u32 at = site->off;
+	u32 at = site->off, start = e->len;
 	struct ktramp_insn insn;
 	unsigned int i;
 
@@ -321,6 +321,7 @@ int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *si
 		ktramp_synthesize_insn(e, &insn, site->func.code + at, site->func.addr + at);
 		at += len;
 	}
+	region->copied = e->len - start;
 	if (!region->ends)
 		ktramp_emit_jmp(e, site->addr + region->len);
 	return e->err;

@@ -47,11 +47,13 @@ struct ktramp_site {
  * struct ktramp_region - the whole instructions a 5-byte jump displaces
  * @len: bytes, at least %KTRAMP_JMP_SIZE
  * @nr: instructions; padding behind the last one does not count
+ * @copied: bytes of their relocated copy, once it is synthesized
  * @ends: control never falls out of the region's end
  */
 struct ktramp_region {
 	u8 len;
 	u8 nr;
+	u8 copied;
 	bool ends;
 };
 
@@ -117,6 +119,6 @@ void ktramp_synthesize_copy(struct ktramp_emit *e, const struct ktramp_insn *ins
 void ktramp_synthesize_insn(struct ktramp_emit *e, const struct ktramp_insn *insn,
 			    const u8 *bytes, u64 from);
 int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *site,
-			     const struct ktramp_region *region);
+			     struct ktramp_region *region);
 
 #endif /* KTRAMP_PLAN_H */

@@ -32,6 +32,7 @@ struct ktramp_mechanism_ops;
  * @id: number, unique while the module is loaded
  * @code_len: bytes at @code
  * @relocated: offset of the displaced instructions' copy in @code
+ * @copied: bytes of that copy
  * @mechanism: &enum ktramp_mechanism
  * @handler: &enum ktramp_handler
  * @state: &enum ktramp_state
@@ -65,6 +66,7 @@ struct ktramp_probe {
 	u32 id;
 	u16 code_len;
 	u16 relocated;
+	u8 copied;
 	u8 mechanism;
 	u8 handler;
 	u8 state;

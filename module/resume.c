@@ -389,7 +389,7 @@ int ktramp_prepare_emulate(struct ktramp_probe *p, const struct ktramp_site *sit
 int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
 			 struct ktramp_emit *e, struct ktramp_refusal *r)
 {
-	const struct ktramp_region one = {
+	struct ktramp_region one = {
 		.len = site->insn.len,
 		.nr = 1,
 		.ends = ktramp_insn_ends_flow(&site->insn),
@@ -401,6 +401,7 @@ int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
 		return err;
 	p->resume = e->addr + e->len;
 	err = ktramp_synthesize_region(e, site, &one);
+	p->copied = one.copied;
 	if (err == -ERANGE)
 		return ktramp_refuse(r, err, KTRAMP_R_RANGE,
 				     "an operand does not reach from the slot");
@@ -433,6 +434,7 @@ int ktramp_prepare_step_int3(struct ktramp_probe *p, const struct ktramp_site *s
 				     "a branch leaves the slot before the int3 behind it; int3-emulate and int3-boost can");
 	p->resume = e->addr;
 	ktramp_synthesize_copy(e, &site->insn, site->func.code + site->off, site->addr);
+	p->copied = e->len;
 	p->done.addr = e->addr + e->len;
 	ktramp_emit(e, INT3_INSN_OPCODE);
 	if (e->err == -ERANGE)
@@ -487,5 +489,7 @@ int ktramp_prepare_step_tf(struct ktramp_probe *p, const struct ktramp_site *sit
 	/* #DB comes behind the copy, or where its branch goes; but for what delays it. */
 	p->done.addr = e->addr + e->len;
 	ktramp_emit(e, INT3_INSN_OPCODE);
-	return ktramp_prepare_boost(p, site, e, r);
+	err = ktramp_prepare_boost(p, site, e, r);
+	p->copied = site->insn.len;
+	return err;
 }

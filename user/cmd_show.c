@@ -123,7 +123,8 @@ static int read_code(struct show *show, uint32_t part, enum view_part to)
 	listing->address = code.address;
 	listing->length = MIN(code.length, (uint32_t)KTRAMP_CODE_MAX);
 	memcpy(listing->code, code.code, listing->length);
-	show->view.relocated[to] = code.relocated;
+	show->view.relocated[to] = MIN(code.relocated, listing->length);
+	show->view.copied[to] = MIN(code.copied, listing->length - show->view.relocated[to]);
 	return 0;
 }
 

@@ -142,14 +142,3 @@ unsigned int disasm_cover(struct disasm *disasm, const uint8_t *code, unsigned i
 	}
 	return at;
 }
-
-/* Length of the first @insns instructions at @code. */
-unsigned int disasm_skip(struct disasm *disasm, const uint8_t *code, unsigned int length,
-			 unsigned int insns)
-{
-	unsigned int at = 0;
-
-	while (insns-- && at < length)
-		at += decode(disasm, code + at, length - at, at) ? disasm->insn->size : 1;
-	return at;
-}

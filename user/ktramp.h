@@ -218,8 +218,6 @@ void disasm_range(struct disasm *disasm, struct listing *listing, unsigned int f
 void disasm_rest(struct listing *listing, unsigned int from, unsigned int to, const char *text);
 unsigned int disasm_cover(struct disasm *disasm, const uint8_t *code, unsigned int length,
 			  unsigned int want, unsigned int *insns);
-unsigned int disasm_skip(struct disasm *disasm, const uint8_t *code, unsigned int length,
-			 unsigned int insns);
 
 /* listing.c */
 enum view_part {
@@ -235,7 +233,8 @@ struct view {
 	const struct ktramp_target_info *target;
 	struct ktramp_probe_info probe;		/* while armed */
 	struct listing listing[VIEW_PARTS];	/* length 0: there is none */
-	unsigned int relocated[VIEW_PARTS];
+	unsigned int relocated[VIEW_PARTS];	/* where the displaced insns' copy begins */
+	unsigned int copied[VIEW_PARTS];	/* its bytes */
 };
 
 void view_disassemble(struct view *view, struct disasm *disasm);

@@ -117,11 +117,7 @@ static void disassemble_site(struct view *view, struct disasm *disasm)
 static void disassemble_copy(struct view *view, struct disasm *disasm, enum view_part part)
 {
 	struct listing *listing = &view->listing[part];
-	const struct listing *before = &view->listing[VIEW_BEFORE];
-	unsigned int from = MIN(view->relocated[part], listing->length), to, insns;
-
-	disasm_cover(disasm, before->code, before->length, view->probe.region, &insns);
-	to = from + disasm_skip(disasm, listing->code + from, listing->length - from, insns);
+	unsigned int from = view->relocated[part], to = from + view->copied[part];
 
 	disasm_range(disasm, listing, 0, from, ORIGIN_PROBE);
 	disasm_range(disasm, listing, from, to, ORIGIN_COPY);

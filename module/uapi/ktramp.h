@@ -416,6 +416,8 @@ enum ktramp_code_part {
  * @length: (out) bytes in @code; for KTRAMP_CODE_SITE up to the end of the function
  * @relocated: (out) offset in @code of the displaced instructions' copy, for a slot
  *	or detour
+ * @copied: (out) bytes of that copy; what is behind it is ktramp's again
+ * @reserved: 0
  * @code: (out) the bytes
  *
  * Errors: -ENOENT no such probe, or it has no such part; -EPERM addresses are hidden
@@ -429,6 +431,8 @@ struct ktramp_code {
 	__u64 address;
 	__u32 length;
 	__u32 relocated;
+	__u32 copied;
+	__u32 reserved;
 	__u8 code[KTRAMP_CODE_MAX];
 };
 
