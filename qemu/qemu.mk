@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Guests: everything that boots.
+
+.PHONY: deps-build deps-guest
+deps-build:
+	$(Q)qemu/deps build
+deps-guest:
+	$(Q)qemu/deps guest
+
+# The compiler and the libraries come first.
+$(user-obj): | deps-build
+
+.PHONY: bench
+bench: deps-build deps-guest user ## benchmark Debian's two cloud kernels, or KERNEL (HITS, ARGS)
+	$(Q)qemu/bench --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
+		$(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- $(if $(HITS),--hits $(HITS)) $(ARGS)
+
+.PHONY: shell
+shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)
+	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
+		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(ARGS) --shell
+
+.PHONY: kernels
+kernels: deps-build ## fetch the kernels of make bench to the cache
+	$(Q)for kernel in $(BENCH_KERNELS); do qemu/kernel $$kernel || exit; done

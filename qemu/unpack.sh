@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Debian's kernel packages -> a directory of the cache that can be built against and booted.
+# Used by qemu/kernel; reads $release, $version, $dir and $PRIVATE.
+# shellcheck disable=SC2154 # the variables of qemu/kernel
+
+# fetch: all packages of $release at $version, unpacked, or nothing.
+fetch() {
+	local work=$CACHE/kernels/.$release.$$
+
+	lock "$CACHE/kernels/.$release"
+	# Another process may have finished the same kernel while we waited.
+	[ ! -e "$dir/release" ] || return 0
+	for tool in dpkg-deb xz zstd lz4 readelf; do need "$tool" build; done
+	progress "fetching $release $version"
+	rm -rf "$CACHE/kernels/.$release."*/
+	mkdir "$work"
+	if download && unpack_packages "$work" && settle "$work"; then
+		mv -T "$work" "$dir"
+	else
+		rm -rf "$work"
+		return 1
+	fi
+}
+
+fetch_error() {
+	sed -n 's/^E: //p' "$PRIVATE/fetch" | head -n 1
+}
+
+download() {
+	local common kbuild headers=linux-headers-$release
+
+	# The headers package names the two shared packages it is made of.
+	read -r common kbuild < <(apt-cache show "$headers=$version" 2>"$PRIVATE/fetch" |
+		sed -n 's/^Depends: //p' | tr ',' '\n' | awk '
+			$1 ~ /^linux-headers-.*-common/ { common = $1 }
+			$1 ~ /^linux-kbuild-/ { kbuild = $1 }
+			END { print common, kbuild }') || true
+	[ -n "${kbuild:-}" ] || {
+		echo "E: apt has no $headers $version" >>"$PRIVATE/fetch"
+		return 1
+	}
+	# The sandbox user of apt cannot write to a private directory.
+	(cd "$PRIVATE" && apt-get -q -o APT::Sandbox::User=root download \
+		"linux-image-$release=$version" "$headers=$version" \
+		"$common=$version" "$kbuild=$version") >"$PRIVATE/fetch" 2>&1
+}
+
+unpack_packages() {
+	local package
+
+	for package in "$PRIVATE"/*.deb; do
+		dpkg-deb -x "$package" "$1" 2>>"$PRIVATE/fetch" || return
+		rm "$package"
+	done
+}
+
+# settle DIR: make the packages usable from where they lie.
+settle() {
+	local headers=$1/usr/src/linux-headers-$release
+
+	# The one absolute path in the headers; everything else in them is relative.
+	# shellcheck disable=SC2016 # $(...) is for make
+	sed -i 's,^include /usr/src/,include $(abspath $(dir $(lastword $(MAKEFILE_LIST))))/../,' \
+		"$headers/Makefile"
+	extract_vmlinux "$1/boot/vmlinuz-$release" "$1/vmlinux" || return
+	has_btf "$1/vmlinux" ||
+		say "$release has no .BTF in its vmlinux: modules for it get none"
+	printf '%s\n' "$version" >"$1/version"
+	# Last: this file says that the directory is complete.
+	printf '%s\n' "$release" >"$1/release"
+}
+
+# extract_vmlinux BZIMAGE OUT: the boot protocol (2.08 on) says where the payload is.
+extract_vmlinux() {
+	local image=$1 out=$2 sectors offset length magic tool
+
+	[ "$(le 514 4 "$image")" = $((0x53726448)) ] || infra "no boot header in ${image##*/}"
+	sectors=$(le 497 1 "$image")
+	offset=$(((sectors + 1) * 512 + $(le 584 4 "$image")))
+	length=$(le 588 4 "$image")
+	magic=$(od -An -tx1 -j "$offset" -N 4 "$image" | tr -d ' ')
+	case $magic in
+	1f8b*) tool=(gzip -dc) ;;
+	fd377a58) tool=(xz -dc) ;;
+	28b52ffd) tool=(zstd -dcq) ;;
+	02214c18) tool=(lz4 -dcq) ;;
+	*) infra "payload of ${image##*/} starts with $magic: not gzip, xz, zstd or lz4" ;;
+	esac
+	# The kernel's build appends the unpacked size, which a decompressor calls garbage:
+	# the result is judged by what comes out.
+	tail -c +$((offset + 1)) "$image" | head -c "$length" |
+		"${tool[@]}" >"$out" 2>/dev/null || true
+	readelf -h "$out" >/dev/null 2>&1 ||
+		infra "payload of ${image##*/} does not unpack to an ELF file"
+}
+
+# le OFFSET SIZE FILE: a little-endian number.
+le() {
+	od -An -tu"$2" -j "$1" -N "$2" "$3" | tr -d ' '
+}
