@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The documentation.
+
+O ?= .output
+SPHINXBUILD ?= sphinx-build
+
+# -E reads every page: a page that was not changed would not repeat its warning.
+.PHONY: doc
+doc: ## the documentation as HTML, in .output/doc
+	$(Q)qemu/deps check
+	$(Q)$(SPHINXBUILD) -E -W --keep-going -q -b html -d $(O)/doctrees Documentation $(O)/doc
+
+.PHONY: doc-samples
+doc-samples: deps-build deps-guest user ## run guests and renew the figures and listings that the documentation shows
+	$(Q)Documentation/make-samples
