@@ -8,7 +8,6 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
@@ -397,7 +396,7 @@ static long ktramp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	err = copy_struct_from_user(copy, c->size, user, size);
 	if (err)
 		goto free;
-	ret = security_locked_down(LOCKDOWN_KPROBES);
+	ret = ktramp_text_allowed();
 	if (!ret)
 		ret = c->act(file, copy);
 	*(u32 *)copy = c->size;

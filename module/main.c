@@ -3,7 +3,6 @@
  * Load, test ourselves, open the doors; and the way back.
  */
 #include <linux/module.h>
-#include <linux/security.h>
 
 #include "bench.h"
 #include "chardev.h"
@@ -11,6 +10,7 @@
 #include "probe.h"
 #include "slot.h"
 #include "target.h"
+#include "text.h"
 #include "trap.h"
 
 /*
@@ -66,7 +66,7 @@ static int __init ktramp_init(void)
 {
 	int err;
 
-	err = security_locked_down(LOCKDOWN_KPROBES);
+	err = ktramp_text_allowed();
 	if (!err)
 		err = ktramp_slot_init();
 	if (!err)

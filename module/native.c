@@ -67,6 +67,16 @@ static int refuse_config(struct ktramp_refusal *r, const char *config)
 			     "this kernel was built without %s", config);
 }
 
+/* What register_kprobe() means by its errors. */
+static int refuse_kprobe(struct ktramp_refusal *r, int err)
+{
+	if (err == -EINVAL)
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
+				     "the kernel allows no probe there (blacklist, jump label, static call or BUG)");
+	return ktramp_refuse(r, err, KTRAMP_R_BLACKLIST,
+			     "the kernel allows no probe there: %pe", ERR_PTR(err));
+}
+
 static int refuse_register(struct ktramp_refusal *r, const char *function, int err)
 {
 	return ktramp_refuse(r, err, KTRAMP_R_UNREGISTERED, "%s() failed: %pe", function,
@@ -146,7 +156,7 @@ static int kprobe_arm(struct ktramp_probe *p, kprobe_post_handler_t post,
 	if (!err)
 		return 0;
 	native_free(p);
-	return refuse_register(r, "register_kprobe", err);
+	return refuse_kprobe(r, err);
 }
 
 static u8 first_byte(const struct ktramp_probe *p)
@@ -308,13 +318,7 @@ int ktramp_admit(unsigned long addr, struct ktramp_refusal *r)
 	if (!err)
 		unregister_kprobe(kp);
 	kfree(kp);
-	if (err == -EINVAL)
-		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
-				     "the kernel allows no probe there (blacklist, jump label, static call or BUG)");
-	if (err)
-		return ktramp_refuse(r, err, KTRAMP_R_BLACKLIST,
-				     "the kernel allows no probe there: %pe", ERR_PTR(err));
-	return 0;
+	return err ? refuse_kprobe(r, err) : 0;
 }
 
 /* ---- kretprobe ---- */

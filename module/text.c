@@ -9,12 +9,27 @@
 #include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/security.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <asm/sync_core.h>
 
 #include "text.h"
+
+/**
+ * ktramp_text_allowed() - does lockdown let anybody write kernel text?
+ *
+ * Writing it breaks integrity, as kgdb's does; a probe reads registers and memory as
+ * kprobes do, which breaks confidentiality.
+ *
+ * Return: 0 or -EPERM.
+ */
+int ktramp_text_allowed(void)
+{
+	return security_locked_down(LOCKDOWN_DBG_WRITE_KERNEL) ?:
+	       security_locked_down(LOCKDOWN_KPROBES);
+}
 
 /**
  * ktramp_text_read() - read kernel text that may go away

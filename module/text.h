@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+int ktramp_text_allowed(void);
 int ktramp_text_read(void *to, unsigned long addr, size_t len);
 int ktramp_text_write(unsigned long addr, const void *bytes, size_t len);
 int ktramp_text_fill(unsigned long addr, u8 byte, size_t len);
