@@ -50,12 +50,19 @@ need() {
 		infra "$1 is not installed: run qemu/deps $2"
 }
 
-# load_kernel NAME: K_release, K_version, K_bzimage, ... of `qemu/kernel NAME`.
+# load_kernel NAME: K_release, K_version, K_bzimage, ... of `qemu/kernel NAME`. Scripts that
+# are called from here get the same answer: a name may mean another kernel a moment later,
+# when apt's lists were updated, and a guest must not be put together from two.
 K_release='' K_version='' K_dir='' K_bzimage='' K_vmlinux='' K_kdir='' K_modules='' K_tree=''
 load_kernel() {
 	local parts key value
 
-	parts=$("$TOP/qemu/kernel" "$1") || exit
+	if [ "${KTRAMP_KERNEL_NAME:-}" = "$1" ]; then
+		parts=$KTRAMP_KERNEL_PARTS
+	else
+		parts=$("$TOP/qemu/kernel" "$1") || exit
+		export KTRAMP_KERNEL_NAME=$1 KTRAMP_KERNEL_PARTS=$parts
+	fi
 	while IFS='=' read -r key value; do
 		printf -v "K_$key" %s "$value"
 	done <<<"$parts"
