@@ -271,7 +271,8 @@ static long do_code(struct file *file, void *arg)
 	bool is_jump;
 	int err = -ENOENT;
 
-	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE || code->part > KTRAMP_CODE_DETOUR)
+	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE ||
+	    code->part > KTRAMP_CODE_DETOUR)
 		return -EINVAL;
 	if (!shows_addresses())
 		return -EPERM;

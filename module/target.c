@@ -259,7 +259,8 @@ static long expect_adc(long a, long b)
 	  .expect = ex, .offset = &ktramp_offset_##nm, .shared = true }
 
 static const struct ktramp_target targets[] = {
-	ROW(lea, "lea (%rdi,%rsi), %rax", sum_and_1, "plain arithmetic, 4 bytes: the one to compare by"),
+	ROW(lea, "lea (%rdi,%rsi), %rax", sum_and_1,
+	    "plain arithmetic, 4 bytes: the one to compare by"),
 	ROW(nop, "nop", sum_and_1, "one byte: four neighbours are displaced with it"),
 	ROW(push, "push %rsi", sum, "writes the stack, one byte"),
 	ROW(pop, "pop %rcx", sum_and_2, "reads the stack, one byte"),
@@ -267,7 +268,8 @@ static const struct ktramp_target targets[] = {
 	ROW(lea7, "lea 0x12345678(%rdi), %rax", expect_lea7, "7 bytes: displaced alone"),
 	ROW(mov7, "mov $-0x12345678, %rax", expect_mov7, "7 bytes with an immediate"),
 	ROW(mov10, "movabs $imm64, %rax", expect_mov10, "10 bytes, the longest ordinary one"),
-	ROW(load, "mov cell(%rip), %rax", expect_load, "RIP-relative load: the copy needs another displacement"),
+	ROW(load, "mov cell(%rip), %rax", expect_load,
+	    "RIP-relative load: the copy needs another displacement"),
 	ROW_SHARED(store, "mov %rdi, cell(%rip)", sum, "RIP-relative store"),
 	ROW_SHARED(store_imm, "movq $imm32, cell(%rip)", expect_store_imm,
 		   "RIP-relative, and an immediate behind the displacement"),
@@ -282,7 +284,8 @@ static const struct ktramp_target targets[] = {
 	ROW(jmp_near, "jmp +6", sum, "near jump: exactly 5 bytes"),
 	ROW(loop, "loop +4", a_and_1, "counts RCX down and jumps, short form only"),
 	ROW(call, "call callee", sum_and_1, "pushes its own return address"),
-	ROW(call_ind, "call *%rax", sum_and_2, "2 bytes: it returns into what a jump would displace"),
+	ROW(call_ind, "call *%rax", sum_and_2,
+	    "2 bytes: it returns into what a jump would displace"),
 	ROW(ret, "ret", sum, "leaves the function, padding behind it"),
 	ROW(rep, "rep stosb", a_and_0x21, "repeats: #DB after each iteration under TF"),
 	ROW(pushf, "pushf", a_only, "pushes TF and IF, which a stepper has changed"),
@@ -349,18 +352,24 @@ unsigned long ktramp_target_site(const struct ktramp_target *t)
 
 /* Make calls of @t one at a time on this machine, if it needs that. Interrupts go off. */
 unsigned long ktramp_targets_lock(const struct ktramp_target *t)
+	__acquires(&shared_lock)
 {
 	unsigned long flags = 0;
 
 	if (t->shared)
 		raw_spin_lock_irqsave(&shared_lock, flags);
+	else
+		__acquire(&shared_lock);
 	return flags;
 }
 
 void ktramp_targets_unlock(const struct ktramp_target *t, unsigned long flags)
+	__releases(&shared_lock)
 {
 	if (t->shared)
 		raw_spin_unlock_irqrestore(&shared_lock, flags);
+	else
+		__release(&shared_lock);
 }
 
 /* The tracepoint's nop: the first one behind the function's entry. */
