@@ -4,7 +4,9 @@
  * tells it with pictures; the step numbers are the same.
  *
  * Arming a jump:
- *   (1) make the int3 at the site known to trap.c
+ *   (1) make the int3 at the site known to trap.c, and sync: no CPU holds anything older of
+ *       the slot or detour than what was built there. Caution: so far each enters it by an
+ *       IRET, which serialises
  *   (2) int3 over byte 0
  *   (3) sync: every CPU now takes the int3 path, which resumes in the detour's copy of
  *       the displaced instructions, never in the bytes behind the int3
@@ -14,7 +16,8 @@
  *   (5) bytes 1..4 of the jump, which nobody can be fetching
  *   (6) sync
  *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
- *   (8) sync: afterwards no CPU takes the int3 any more
+ *   (8) sync: afterwards no CPU takes the int3 any more. Caution as well: it would find its
+ *       trap, and (10) comes before anything else changes
  * An int3 mechanism is armed after (3). Disarming is the mirror image:
  *   (9) int3 over byte 0, (10) sync, (11) the original bytes 1..4, (12) sync,
  *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
@@ -163,20 +166,32 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return err;
 }
 
-/* Steps (1) and (2), or all there is to do for what is not ours. */
+/* Step (1), or all there is to do for what is not ours. */
 static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	int err;
 
+	if (p->state == KTRAMP_STUCK)
+		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
+				     "someone else patched over this probe; it cannot be armed");
 	if (!is_ours(p))
 		return arm_native(p, r);
 	err = claim(p, r);
-	if (err)
-		return err;
-	hash(p);
-	err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
 	if (!err)
-		return 0;
+		hash(p);
+	return err;
+}
+
+/* Step (2). */
+static int arm_int3(struct ktramp_probe *p)
+{
+	int err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
+
+	/* Written, but something else reads back: it counts as armed, and disarming will tell. */
+	if (!err || err == -EIO) {
+		p->state = KTRAMP_ARMED;
+		return err;
+	}
 	/* Nothing was written, so no CPU looks for the trap. */
 	unhash(p);
 	unclaim(p);
@@ -209,26 +224,30 @@ void ktramp_set_arm(struct ktramp_set *set)
 	int err;
 
 	lockdep_assert_held(&ktramp_mutex);
-	/* (1) (2) */
+	/* (1) */
 	for_each_in_set(set, i, p) {
 		if (p->state == KTRAMP_ARMED) {
 			set->probe[i] = NULL;
 			continue;
 		}
-		if (p->state == KTRAMP_STUCK) {
-			err = ktramp_refuse(&r, -EILSEQ, KTRAMP_R_NOT_OURS,
-					    "someone else patched over this probe; it cannot be armed");
-			ktramp_set_fail(set, i, err, &r);
-			continue;
-		}
-		r.reason = KTRAMP_R_NONE;
-		r.why[0] = '\0';
+		r = (struct ktramp_refusal){};
 		err = arm_begin(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+		else if (!is_ours(p))
+			p->state = KTRAMP_ARMED;
+	}
+	ktramp_text_sync();
+	/* (2) */
+	for_each_in_set(set, i, p) {
+		if (!is_ours(p))
+			continue;
+		err = arm_int3(p);
 		if (err) {
+			r = (struct ktramp_refusal){};
 			ktramp_set_fail(set, i, err, &r);
 			continue;
 		}
-		p->state = KTRAMP_ARMED;
 		jumps |= is_jump(p);
 		wait |= is_jump(p) && p->nr_displaced > 1;
 	}

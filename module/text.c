@@ -156,11 +156,16 @@ static void sync_one_cpu(void *unused)
  * code). It waits for CPUs that have interrupts off, so afterwards no CPU is between
  * executing an int3 that was there before and the end of its #BP handler either.
  *
- * Context: process, may sleep. A CPU that comes online later starts serialised.
+ * A CPU on its way up or down executes kernel text but gets no IPI, hence the lock: what
+ * is on its way has arrived, and what starts later fetches what is there then.
+ *
+ * Context: process, may sleep.
  */
 void ktramp_text_sync(void)
 {
+	cpus_read_lock();
 	on_each_cpu(sync_one_cpu, NULL, 1);
+	cpus_read_unlock();
 }
 
 /**
