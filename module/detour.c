@@ -10,10 +10,13 @@
 #include <asm/segment.h>
 
 #include "detour.h"
+#include "live.h"
 #include "probe.h"
 
+#define RDI	7
+
 /* General registers in the order pt_regs has them, from its end: what push makes of it. */
-static const u8 push_order[] = { 7, 6, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
+static const u8 push_order[] = { RDI, 6, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
 
 /* The part of them that a C function may clobber comes first. */
 #define NR_CALLER_SAVED		9
@@ -61,15 +64,62 @@ static void emit_call(struct ktramp_emit *e, const void *function)
 	ktramp_emit_rel32(e, target);
 }
 
-/* ktramp_handle_count() preserves all registers but its argument (Kbuild). */
-static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p)
+/* Flags are saved unless what follows the handler overwrites all it may change. */
+static void emit_save_flags(struct ktramp_emit *e, const struct ktramp_dead *dead)
 {
-	ktramp_emit(e, 0x9c);				/* pushfq */
-	emit_push(e, 7);				/* push %rdi */
+	if ((dead->flags & KTRAMP_F_ARITH) != KTRAMP_F_ARITH)
+		ktramp_emit(e, 0x9c);			/* pushfq */
+}
+
+static void emit_restore_flags(struct ktramp_emit *e, const struct ktramp_dead *dead)
+{
+	if ((dead->flags & KTRAMP_F_ARITH) != KTRAMP_F_ARITH)
+		ktramp_emit(e, 0x9d);			/* popfq */
+}
+
+static void emit_save_rdi(struct ktramp_emit *e, const struct ktramp_dead *dead)
+{
+	if (!(dead->regs & BIT(RDI)))
+		emit_push(e, RDI);
+}
+
+static void emit_restore_rdi(struct ktramp_emit *e, const struct ktramp_dead *dead)
+{
+	if (!(dead->regs & BIT(RDI)))
+		emit_pop(e, RDI);
+}
+
+/* ktramp_handle_count() preserves all registers but its argument (Kbuild). */
+static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p,
+		       const struct ktramp_dead *dead)
+{
+	emit_save_flags(e, dead);
+	emit_save_rdi(e, dead);
 	emit_mov_rdi(e, (u64)(__force unsigned long)p->stat);
 	emit_call(e, ktramp_handle_count);
-	emit_pop(e, 7);					/* pop %rdi */
-	ktramp_emit(e, 0x9d);				/* popfq */
+	emit_restore_rdi(e, dead);
+	emit_restore_flags(e, dead);
+}
+
+/* What ktramp_handle_count() does, without it. */
+static void emit_count_inline(struct ktramp_emit *e, const struct ktramp_probe *p,
+			      const struct ktramp_dead *dead)
+{
+	u64 hits = (__force unsigned long)&p->stat->hits;
+
+	emit_save_flags(e, dead);
+	if (hits == (u64)(s32)hits) {
+		/* incq %gs:disp32, absolute: sign extended */
+		ktramp_emit(e, 0x65, 0x48, 0xff, 0x04, 0x25);
+		ktramp_emit_bytes(e, &hits, 4);
+	} else {
+		/* A chunk of per-CPU memory may be anywhere in the address space. */
+		emit_save_rdi(e, dead);
+		emit_mov_rdi(e, hits);
+		ktramp_emit(e, 0x65, 0x48, 0xff, 0x07);	/* incq %gs:(%rdi) */
+		emit_restore_rdi(e, dead);
+	}
+	emit_restore_flags(e, dead);
 }
 
 /* Build the pt_regs that a breakpoint at the site would have made. */
@@ -115,6 +165,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
 			  struct ktramp_emit *e, struct ktramp_refusal *r)
 {
+	struct ktramp_dead dead = ktramp_plan_dead(site);
 	struct ktramp_region region;
 	int err;
 
@@ -122,7 +173,9 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 	if (err)
 		return err;
 	if (p->handler == KTRAMP_COUNT)
-		emit_count(e, p);
+		emit_count(e, p, &dead);
+	else if (p->handler == KTRAMP_COUNT_INLINE)
+		emit_count_inline(e, p, &dead);
 	else
 		emit_regs(e, p);
 	p->region = region.len;

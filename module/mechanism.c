@@ -13,6 +13,7 @@
 
 #define COUNT		BIT(KTRAMP_COUNT)
 #define COUNT_REGS	(BIT(KTRAMP_COUNT) | BIT(KTRAMP_REGS))
+#define ALL_HANDLERS	(COUNT_REGS | BIT(KTRAMP_COUNT_INLINE))
 
 static const struct ktramp_mechanism_ops mechanisms[] = {
 	[KTRAMP_CALL] = {
@@ -63,7 +64,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.text = "5-byte jump to a detour, no exception",
 		.target = "lea",
 		.kind = KTRAMP_KIND_OURS,
-		.handlers = COUNT_REGS,
+		.handlers = ALL_HANDLERS,
 		.changes = KTRAMP_JMP_SIZE,
 		.prepare = ktramp_prepare_detour,
 	},
@@ -202,7 +203,13 @@ const struct ktramp_mechanism_ops *ktramp_mechanism(unsigned int mechanism)
 
 const char *ktramp_handler_name(unsigned int handler)
 {
-	return handler == KTRAMP_REGS ? "regs" : "count";
+	static const char * const names[] = {
+		[KTRAMP_COUNT] = "count",
+		[KTRAMP_REGS] = "regs",
+		[KTRAMP_COUNT_INLINE] = "count-inline",
+	};
+
+	return handler < ARRAY_SIZE(names) && names[handler] ? names[handler] : "unknown";
 }
 
 const char *ktramp_state_name(unsigned int state)

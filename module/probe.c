@@ -288,7 +288,7 @@ int ktramp_probe_create(enum ktramp_mechanism mechanism, enum ktramp_handler han
 	unsigned long addr;
 	int err;
 
-	if (!ops || (handler != KTRAMP_COUNT && handler != KTRAMP_REGS))
+	if (!ops || handler < KTRAMP_COUNT || handler > KTRAMP_COUNT_INLINE)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX, "no such mechanism or handler");
 	if (!(ops->handlers & BIT(handler)))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER,

@@ -56,8 +56,9 @@ void ktramp_trap_add(struct ktramp_trap *trap)
 
 /*
  * Stop serving one. Under ktramp_mutex, after the int3 is gone and ktramp_text_sync()
- * has waited for the handlers of those that were hit. @trap may be reused only after a
- * grace period.
+ * has waited for the handlers of those that were hit. @trap may be freed only after a
+ * grace period, because others look through its bucket; served again it may be at once:
+ * it goes back to the head of the same bucket, and no reader loses its way.
  */
 void ktramp_trap_del(struct ktramp_trap *trap)
 {
@@ -66,10 +67,10 @@ void ktramp_trap_del(struct ktramp_trap *trap)
 
 static nokprobe_inline void run_handler(struct ktramp_probe *p, struct pt_regs *regs)
 {
-	if (p->handler == KTRAMP_COUNT)
-		ktramp_handle_count(p->stat);
-	else
+	if (p->handler == KTRAMP_REGS)
 		ktramp_handle_regs(p, regs);
+	else
+		ktramp_handle_count(p->stat);
 }
 
 static void hit_emulate(struct ktramp_trap *trap, struct pt_regs *regs)

@@ -9,6 +9,7 @@
 static const char *const handlers[] = {
 	[KTRAMP_COUNT]	= "count",
 	[KTRAMP_REGS]	= "regs",
+	[KTRAMP_COUNT_INLINE] = "count-inline",
 };
 
 static const char *const states[] = {

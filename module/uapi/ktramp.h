@@ -79,10 +79,14 @@ enum ktramp_kind {
  * enum ktramp_handler - what runs at a hit
  * @KTRAMP_COUNT: a C function that increments a per-CPU counter
  * @KTRAMP_REGS: a C function that copies the full pt_regs of the hit, and counts
+ * @KTRAMP_COUNT_INLINE: no function: the counter's increment stands in the detour itself.
+ *	Only a detour can; a hit that comes by the int3 while the probe is being armed or
+ *	disarmed is counted as by KTRAMP_COUNT
  */
 enum ktramp_handler {
 	KTRAMP_COUNT	= 1,
 	KTRAMP_REGS	= 2,
+	KTRAMP_COUNT_INLINE = 3,
 };
 
 /**
