@@ -146,9 +146,9 @@ static int run_calls(struct ktramp_run *run, const struct ktramp_target *t,
 			run_single(run, t, p);
 		if (signal_pending(current))
 			return -EINTR;
-		/* Sleeping would end the state of a transient probe. */
+		/* A quiescent state of tasks-RCU would end the state of a transient probe. */
 		if (may_sleep)
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 	}
 	return 0;
 }
@@ -305,7 +305,8 @@ static int load_thread(void *unused)
 			atomic64_inc(&load_wrong);
 		atomic64_inc(&load_calls);
 		a++;
-		cond_resched();
+		/* Never sleeping, this thread would hold up every arming's grace period. */
+		cond_resched_tasks_rcu_qs();
 	}
 	return 0;
 }

@@ -25,7 +25,7 @@ choose_accel() {
 	esac
 	case $accel in
 	icount) : "${smp:=1}" "${cpu:=max}" ;;
-	tcg) : "${smp:=2}" "${cpu:=max}" ;;
+	tcg | tcg-single) : "${smp:=2}" "${cpu:=max}" ;;
 	kvm) : "${smp:=2}" "${cpu:=host}" ;;
 	esac
 	: "${timeout:=$([ -n "$shell" ] && echo 0 || echo 120)}"
@@ -96,6 +96,8 @@ accel_arguments() {
 	case $accel in
 	icount) arguments+=(-accel tcg,thread=single -icount "shift=0,sleep=$sleep") ;;
 	tcg) arguments+=(-accel tcg,thread=multi) ;;
+	# CPUs in turn: no instruction of one runs while the other writes it.
+	tcg-single) arguments+=(-accel tcg,thread=single) ;;
 	kvm) arguments+=(-accel kvm) ;;
 	esac
 }
