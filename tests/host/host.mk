@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Host tests of the decoder: no VM, no kernel. Included by tests/tests.mk.
+# Host tests of the decoder and the planner: no VM, no kernel. Included by tests/tests.mk.
 #
 # Needs libzydis-dev, and for insn_libfuzzer clang with libclang-rt-14-dev.
 
 HOST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra
 HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
-HOST_OUT := .output/tests/host
+HOST_OUT := $(O)/tests/host
 
 HOST_INSN_DEPS := module/insn.c module/insn.h module/insn_row.h module/insn_map.h \
 	module/insn_vex.h tests/host/host.mk
@@ -16,6 +16,8 @@ HOST_TESTS := \
 	$(HOST_OUT)/insn_test \
 	$(HOST_OUT)/insn_fuzz \
 	$(HOST_OUT)/insn_diff \
+	$(HOST_OUT)/live_test \
+	$(HOST_OUT)/plan_test \
 #
 
 $(HOST_OUT):
@@ -29,6 +31,16 @@ $(HOST_OUT)/insn_fuzz: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)
 
 $(HOST_OUT)/insn_diff: $(HOST_DIFF_SRCS) $(HOST_DIFF_HDRS) $(HOST_INSN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) -o $@ $(HOST_DIFF_SRCS) module/insn.c -lZydis -lZycore
+
+$(HOST_OUT)/plan_test: tests/host/plan_test.c module/plan.c module/plan.h module/refuse.h \
+		module/uapi/ktramp.h $(HOST_INSN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/plan.c module/insn.c \
+		-lZydis -lZycore
+
+$(HOST_OUT)/live_test: tests/host/live_test.c module/live.c module/live.h module/plan.c \
+		module/plan.h module/refuse.h module/uapi/ktramp.h $(HOST_INSN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/live.c module/plan.c \
+		module/insn.c
 
 # Runs until stopped: make .output/tests/host/insn_libfuzzer && .output/tests/host/insn_libfuzzer
 $(HOST_OUT)/insn_libfuzzer: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command as a person and a script meet it, and debugfs beside it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+
+#define DEBUGFS	"/sys/kernel/debug/ktramp/"
+
+struct output {
+	int status;	/* of exit, or 128 + signal */
+	char out[65536], err[4096];
+};
+
+/* Run a shell command; its output goes through files, so that no pipe fills. */
+static void run(const char *command, struct output *o)
+{
+	char line[512];
+	int status;
+
+	snprintf(line, sizeof(line), "{ %s; } >/tmp/out 2>/tmp/err", command);
+	status = system(line);
+	o->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (kt_read_file("/tmp/out", o->out, sizeof(o->out)) < 0)
+		o->out[0] = '\0';
+	if (kt_read_file("/tmp/err", o->err, sizeof(o->err)) < 0)
+		o->err[0] = '\0';
+}
+
+FIXTURE(command) {
+	struct output o;
+};
+
+FIXTURE_SETUP(command)
+{
+	self->o.status = -1;
+}
+
+FIXTURE_TEARDOWN(command)
+{
+	unlink("/tmp/out");
+	unlink("/tmp/err");
+}
+
+static const struct {
+	const char *line;
+	int status;
+	const char *out, *err;	/* found in it; NULL: it is empty */
+} lines[] = {
+	{ "ktramp --help", 0, "Commands", NULL },
+	{ "ktramp help show", 0, "Usage: ktramp show", NULL },
+	{ "ktramp --version", 0, "0.", NULL },
+	{ "ktramp", 2, NULL, "Usage" },
+	{ "ktramp nonsense", 2, NULL, "nonsense" },
+	{ "ktramp targets", 0, "ktramp_target_lea", NULL },
+	{ "ktramp targets more", 2, NULL, "more" },
+	{ "ktramp mechanisms", 0, "kprobe-opt-pending", NULL },
+	{ "ktramp mech", 0, "kprobe-opt-pending", NULL },
+	{ "ktramp info", 0, "instructions", NULL },
+	{ "ktramp probes", 0, "", NULL },
+	{ "ktramp probes --no-such", 2, NULL, "no-such" },
+	{ "ktramp show lea jump", 0, "e9", NULL },
+	{ "ktramp show lea int3-boost", 0, "cc", NULL },
+	{ "ktramp show lea", 2, NULL, "" },
+	{ "ktramp show lea no-such-mechanism", 2, NULL, "no-such-mechanism" },
+	{ "ktramp show targeted jump", 1, NULL, "targeted" },
+	{ "ktramp bench --hits 0", 2, NULL, "--hits" },
+	{ "ktramp bench --hits 12x", 2, NULL, "12x" },
+	{ "ktramp bench -m no-such", 2, NULL, "no-such" },
+	{ "ktramp bench -m jump -t lea --hits 10 --repeat 1", 0, "jump", NULL },
+	{ "ktramp bench -m jump -t targeted --hits 10 --repeat 1", 0, "targeted", NULL },
+	{ "ktramp bench -m jump -o /no/such/dir/file", 1, "", "/no/such/dir/file" },
+	{ "ktramp targets >/dev/full", 1, NULL, "No space left" },
+	{ "ktramp --help >/dev/full", 1, NULL, "No space left" },
+	{ "ktramp bench -m jump --hits 10 --repeat 1 --json >/dev/full", 1, NULL, "No space left" },
+};
+
+TEST_F_TIMEOUT(command, exits_with_what_its_help_says_and_complains_on_stderr, 300)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
+		run(lines[i].line, &self->o);
+		EXPECT_EQ(lines[i].status, self->o.status) TH_LOG("%s", lines[i].line);
+		if (lines[i].out) {
+			EXPECT_NE(NULL, strstr(self->o.out, lines[i].out))
+				TH_LOG("%s: %s", lines[i].line, self->o.out);
+		} else {
+			EXPECT_STREQ("", self->o.out) TH_LOG("%s", lines[i].line);
+		}
+		if (lines[i].err) {
+			EXPECT_NE(NULL, strstr(self->o.err, lines[i].err))
+				TH_LOG("%s: %s", lines[i].line, self->o.err);
+			EXPECT_NE('\0', self->o.err[0]) TH_LOG("%s", lines[i].line);
+		} else {
+			EXPECT_STREQ("", self->o.err) TH_LOG("%s", lines[i].line);
+		}
+	}
+}
+
+TEST_F(command, names_what_it_does_not_know)
+{
+	run("ktramp show no_such_target jump", &self->o);
+	EXPECT_NE(0, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "no_such_target"));
+	run("ktramp show no_such_target jump --json", &self->o);
+	EXPECT_NE(0, self->o.status);
+	EXPECT_STREQ("", self->o.out);
+	EXPECT_NE(NULL, strstr(self->o.err, "{\"error\""));
+}
+
+/* Every line of @text is one JSON object with a type. Return: how many there are. */
+static int json_lines(char *text)
+{
+	char *line, *state;
+	int nr = 0;
+
+	for (line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+		json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+		bool good = json_is_string(json_object_get(root, "type"));
+
+		json_decref(root);
+		if (!good)
+			return -1;
+		nr++;
+	}
+	return nr;
+}
+
+TEST_F_TIMEOUT(command, prints_json_lines, 120)
+{
+	struct ktramp_info info;
+	int fd = kt_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, kt_info(fd, &info));
+	run("ktramp targets --json", &self->o);
+	EXPECT_EQ(info.nr_targets, json_lines(self->o.out));
+	run("ktramp mechanisms --json", &self->o);
+	EXPECT_EQ(KTRAMP_TRACEPOINT, json_lines(self->o.out));
+	run("ktramp info --json", &self->o);
+	EXPECT_EQ(1, json_lines(self->o.out));
+	run("ktramp show lea jump --json", &self->o);
+	EXPECT_EQ(0, self->o.status);
+	EXPECT_LT(0, json_lines(self->o.out));
+	run("ktramp bench -m jump -m int3-boost --hits 10 --repeat 1 --json", &self->o);
+	EXPECT_EQ(3, json_lines(self->o.out));
+	/* A probe that is there has its line, and only while it is. */
+	run("ktramp probes --json", &self->o);
+	EXPECT_EQ(0, json_lines(self->o.out));
+	ASSERT_LT(0, kt_create(fd, "lea", KTRAMP_JUMP));
+	run("ktramp probes --json", &self->o);
+	EXPECT_EQ(1, json_lines(self->o.out));
+	close(fd);
+}
+
+TEST_F(command, shows_the_jump_between_the_bytes_before_and_after)
+{
+	struct ktramp_target_info target;
+	char before[32];
+	int fd = kt_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, kt_target(fd, kt_target_index(fd, "lea"), &target));
+	close(fd);
+	snprintf(before, sizeof(before), "%02x %02x %02x %02x", target.bytes[0],
+		 target.bytes[1], target.bytes[2], target.bytes[3]);
+	run("ktramp show lea jump", &self->o);
+	EXPECT_EQ(0, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.out, before));
+	EXPECT_NE(NULL, strstr(self->o.out, "e9 "));
+	EXPECT_NE(NULL, strstr(self->o.out, "jmp"));
+}
+
+/* ---- what it must put back ---- */
+
+FIXTURE(optimization) {
+	char was[8];
+};
+
+/* @sig: that ends the bench, or 0 to let it end */
+FIXTURE_VARIANT(optimization) {
+	int sig;
+	const char *value;
+};
+
+FIXTURE_VARIANT_ADD(optimization, end_0) { .sig = 0, .value = "0" };
+FIXTURE_VARIANT_ADD(optimization, end_1) { .sig = 0, .value = "1" };
+FIXTURE_VARIANT_ADD(optimization, sigint_0) { .sig = SIGINT, .value = "0" };
+FIXTURE_VARIANT_ADD(optimization, sigint_1) { .sig = SIGINT, .value = "1" };
+FIXTURE_VARIANT_ADD(optimization, sigterm_0) { .sig = SIGTERM, .value = "0" };
+FIXTURE_VARIANT_ADD(optimization, sigterm_1) { .sig = SIGTERM, .value = "1" };
+
+FIXTURE_SETUP(optimization)
+{
+	ASSERT_LT(0, kt_read_file(KPROBE_OPT, self->was, sizeof(self->was)));
+	ASSERT_EQ(0, kt_write_file(KPROBE_OPT, variant->value));
+}
+
+FIXTURE_TEARDOWN(optimization)
+{
+	kt_write_file(KPROBE_OPT, self->was);
+}
+
+TEST_F_TIMEOUT(optimization, is_what_it_was_after_a_bench, 120)
+{
+	/* Rows that want the other value, so that the bench must change it. */
+	const char *row = variant->value[0] == '0' ? "kprobe-opt" : "kprobe-step";
+	char now[8];
+	int status;
+	pid_t child;
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, 1);
+		dup2(null, 2);
+		execl("/bin/ktramp", "ktramp", "bench", "-m", row, "--hits", "2000",
+		      "--repeat", variant->sig ? "100000" : "5", NULL);
+		_exit(127);
+	}
+	if (variant->sig) {
+		for (int i = 0; i < 1000; i++) {
+			ASSERT_LT(0, kt_read_file(KPROBE_OPT, now, sizeof(now)));
+			if (now[0] != variant->value[0])
+				break;
+			usleep(10000);
+		}
+		/* It has changed the value, and is measuring. */
+		ASSERT_NE(variant->value[0], now[0]);
+		usleep(50000);
+		ASSERT_EQ(0, kill(child, variant->sig));
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(variant->sig ? 1 : 0, WEXITSTATUS(status));
+	ASSERT_LT(0, kt_read_file(KPROBE_OPT, now, sizeof(now)));
+	EXPECT_EQ(variant->value[0], now[0]);
+}
+
+/* ---- debugfs ---- */
+
+TEST(debugfs_lists_the_targets_of_the_ioctl)
+{
+	static char text[65536];
+	struct ktramp_target_info target;
+	char line[512], *at = text;
+	int fd = kt_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, kt_read_file(DEBUGFS "targets", text, sizeof(text)));
+	for (unsigned int i = 0; !kt_target(fd, i, &target); i++) {
+		snprintf(line, sizeof(line), "\n%s\t%s\t%s\t", target.name, target.site,
+			 target.insn);
+		at = strstr(at, line);
+		ASSERT_NE(NULL, at) TH_LOG("no line for %s", target.name);
+	}
+	close(fd);
+}
+
+TEST(debugfs_shows_a_probe_as_the_ioctl_does)
+{
+	struct ktramp_probe_info probe;
+	struct ktramp_run run_lea;
+	char text[4096], line[512];
+	int fd = kt_open(), id;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, kt_read_file(DEBUGFS "probes", text, sizeof(text)));
+	EXPECT_EQ(NULL, strchr(text, '\n')[1] ? text : NULL);
+	id = kt_create(fd, "lea", KTRAMP_INT3_BOOST);
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, kt_arm(fd, id));
+	ASSERT_EQ(0, kt_run(fd, kt_target_index(fd, "lea"), id, 5, 0, &run_lea));
+	ASSERT_EQ(0, kt_probe(fd, id, &probe));
+	ASSERT_LT(0, kt_read_file(DEBUGFS "probes", text, sizeof(text)));
+	snprintf(line, sizeof(line),
+		 "\n%d\tint3-boost\tcount\t%s\tarmed\t5\t0\t%02x %02x %02x %02x\tcc %02x %02x %02x\n",
+		 id, probe.site, probe.before[0], probe.before[1], probe.before[2],
+		 probe.before[3], probe.before[1], probe.before[2], probe.before[3]);
+	EXPECT_NE(NULL, strstr(text, line)) TH_LOG("no '%s' in '%s'", line, text);
+	close(fd);
+	ASSERT_LT(0, kt_read_file(DEBUGFS "probes", text, sizeof(text)));
+	EXPECT_EQ(NULL, strstr(text, "int3-boost"));
+}
+
+TEST_HARNESS_MAIN

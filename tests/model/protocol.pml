@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The protocol by which probes enter and leave live text, for spin: tests/model/run checks
+ * it. The step numbers are those of module/arm.c and Documentation/protocol.rst.
+ *
+ * The patcher arms probe 1, disarms it, maybe again; then destroys it and makes probe 2 at
+ * the same site in the same slot, or keeps it and makes probe 2 in another. Each is a jump,
+ * or an int3 whose copy has a second int3 behind it (int3-step-int3). An int3 that is
+ * emulated or boosted is a part of these two.
+ *
+ * -D flags take one step away or change the order; tests/model/run has the list.
+ */
+#include "machine.pml"
+
+/*
+ * The steps. Numbers from 16 on are destroy_set() of module/probe.c: (16) wait, (17) forget
+ * the second int3, (18) plain RCU for who just looks at it, (19) free. (0) is building the
+ * code out of line. NO_SYNC and NO_WAIT say which sync or wait is left out; NO_TASKS and
+ * NO_RUDE leave out that half of a wait.
+ */
+#ifndef NO_SYNC
+#define NO_SYNC		99
+#endif
+#ifndef NO_WAIT
+#define NO_WAIT		99
+#endif
+#ifndef NO_TASKS
+#define NO_TASKS	99
+#endif
+#ifndef NO_RUDE
+#define NO_RUDE		99
+#endif
+
+/* ktramp_text_sync(). cpus_read_lock() keeps out a CPU that is on its way. */
+inline sync(n)
+{
+	atomic {
+		cpu1 != MOVING || NO_CPUS_LOCK || n == NO_SYNC ->
+		ipi = (n == NO_SYNC -> 0 : BIT(0) | (cpu1 == ONLINE -> BIT(1) : 0))
+	};
+	ipi == 0 || SYNC_NO_WAIT
+}
+
+#define in_trap(x)	(pc[x] >= IN_TRAP -> BIT(x) : 0)
+#define inside(x)	(pc[x] != OUT -> BIT(x) : 0)
+
+/* Who has interrupts off, or is an interrupt's handler, is an RCU reader. */
+#define readers		(in_trap(TASK) | in_trap(IDLE0) | in_trap(IDLE1) | \
+			 (running[0] == IRQ -> BIT(IRQ) : 0))
+
+inline synchronize_rcu(n)
+{
+	hold_rcu = (n == NO_WAIT -> 0 : readers);
+	hold_rcu == 0
+}
+
+/*
+ * ktramp_text_wait(): tasks-RCU for the task, the rude one for the idle tasks, and plain
+ * RCU, which both imply. All begin at once here, which is the least they may wait for.
+ */
+inline wait(n)
+{
+	atomic {
+		/* The rude one takes cpus_read_lock() by itself. */
+		cpu1 != MOVING || n == NO_WAIT || n == NO_RUDE ->
+		hold_rcu = (n == NO_WAIT -> 0 : readers);
+		hold_task = (n == NO_WAIT || n == NO_TASKS -> 0 : inside(TASK)) |
+			(n == NO_WAIT || n == NO_RUDE -> 0 : inside(IDLE0) | inside(IDLE1))
+	};
+	hold_rcu == 0 && hold_task == 0
+}
+
+/* Probe 2 is in slot 1 only if probe 1 is still in slot 0. */
+inline build()
+{
+	if
+	:: p == 1 -> write_slot(SLOT0, S0_P1)
+	:: p == 2 && !slot2 -> write_slot(SLOT0, S0_P2)
+	:: p == 2 && slot2 -> write_slot(SLOT1, S1_P2)
+	fi
+}
+
+inline free()
+{
+	alive = alive & ~BIT(q);
+	mech[q] = 0;
+	if
+	:: q == 2 && slot2 -> write_slot(SLOT1, S1_FREE)
+	:: else -> write_slot(SLOT0, S0_FREE)
+	fi
+}
+
+#define only_jump(s)	if :: mech[p] == JUMP -> s :: else fi
+
+#define S1	atomic { trap = p; dones = dones | (mech[p] == STEP -> BIT(p) : 0) }; sync(1)
+#define S2	atomic { write(B0, B0_INT3) }
+#define S3	sync(3); armed = true
+#ifdef SINGLE
+#define S4	skip
+#else
+#define S4	wait(4)
+#endif
+#define S5	atomic { tail_changed = true; jump_to = p; write(B1, B1_JMP) }; \
+		atomic { write(B2, B2_JMP) }
+#define S6	sync(6)
+#define S7	atomic { write(B0, B0_JMP) }
+#define S8	sync(8)
+
+#define S9	atomic { write(B0, B0_INT3) }
+#define S10	sync(10)
+#define S11	atomic { write(B1, B1_OLD) }; atomic { write(B2, B2_OLD) }
+#define S12	sync(12)
+#define S13	atomic { armed = false; tail_changed = false; write(B0, B0_OLD) }
+#define S14	sync(14)
+#define S15	atomic { trap = 0; jump_to = 0 }
+
+#define S16	wait(16)
+#define S17	if :: dones & BIT(q) -> dones = dones & ~BIT(q); synchronize_rcu(18) :: else fi
+#define S19	atomic { free() }
+
+/* Their order, and wrong ones. What is only for a jump stands apart. */
+#if defined(BUILD_LATE)
+#define ARM		S1; S2; atomic { build() }; S3
+#elif defined(HASH_LATE)
+#define ARM		S2; S1; S3
+#elif defined(WAIT_FIRST)
+#define ARM		S4; S1; S2; S3
+#elif defined(TAIL_FIRST)
+#define ARM		only_jump(S5); S1; S2; S3
+#else
+#define ARM		S1; S2; S3
+#endif
+
+#if defined(WAIT_FIRST)
+#define ARM_JUMP	S5; S6; S7; S8
+#elif defined(TAIL_FIRST)
+#define ARM_JUMP	S4; S6; S7; S8
+#elif defined(HEAD_FIRST)
+#define ARM_JUMP	S4; S7; S6; S5; S8
+#else
+#define ARM_JUMP	S4; S5; S6; S7; S8
+#endif
+
+#if defined(NO_INT3_9)
+#define DISARM_JUMP	S10; S11; S12
+#elif defined(RESTORE_HEAD_FIRST)
+#define DISARM_JUMP	S9; S10; S13; S12; S11
+#else
+#define DISARM_JUMP	S9; S10; S11; S12
+#endif
+
+#if defined(UNHASH_BEFORE_13)
+#define DISARM		S15; S13; S14
+#elif defined(UNHASH_BEFORE_14)
+#define DISARM		S13; S15; S14
+#else
+#define DISARM		S13; S14; S15
+#endif
+
+#if defined(UNHASH_DONE_EARLY)
+#define DESTROY		S17; S16; S19
+#else
+#define DESTROY		S16; S17; S19
+#endif
+
+proctype patcher()
+{
+	byte p = 1;	/* the probe that is armed and disarmed */
+	byte q;		/* and the one that is destroyed */
+
+create:	atomic {
+		alive = alive | BIT(p);
+		if
+		:: mech[p] = JUMP
+		:: mech[p] = STEP
+		fi;
+#ifndef BUILD_LATE
+		build()
+#endif
+	};
+arm:	ARM;
+	only_jump(ARM_JUMP);
+	only_jump(DISARM_JUMP);
+	DISARM;
+	if
+	:: goto arm
+	:: p == 1 -> slot2 = 1; p = 2; goto create
+	:: q = p
+	fi;
+destroy:
+	DESTROY;
+	if
+	:: p == 1 -> p = 2; goto create
+	:: q == 2 && slot2 -> q = 1; goto destroy
+	:: else
+	fi
+}
+
+init
+{
+	atomic {
+		running[0] = IDLE0;
+		running[1] = IDLE1;
+		run cpu(0, IDLE0);
+		run cpu(1, IDLE1);
+		run patcher()
+	}
+}

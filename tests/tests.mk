@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests: on the host, in guests, and of the sources themselves.
+
+O ?= .output
+
+include tests/host/host.mk
+
+GUEST_TESTS :=
+GUEST_TESTS += abi
+GUEST_TESTS += bench
+GUEST_TESTS += cli
+GUEST_TESTS += engine
+GUEST_TESTS += native
+GUEST_TESTS += race
+GUEST_TESTS += regs
+
+guest-out := $(O)/tests/guest
+guest-obj := $(O)/tests/obj
+guest-bin := $(GUEST_TESTS:%=$(guest-out)/%_test)
+
+# The kernel's own harness, out of the cache. Asked for only when a test is compiled.
+HARNESS = $(shell qemu/source)
+
+guest-cflags = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra
+guest-cflags += -Wstrict-prototypes -Imodule/uapi -isystem $(HARNESS)
+# A test that does not look at its fixture, and a variant's fields left zero, are the
+# harness's ordinary use.
+guest-cflags += -Wno-unused-parameter -Wno-missing-field-initializers
+
+guest-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
+
+.PHONY: deps-check
+deps-check:
+	$(Q)qemu/deps check
+
+$(HOST_TESTS): | deps-check
+
+.PHONY: check
+check: deps-build deps-guest deps-check user host-tests guest-tests ## all tests: host, lint, guests
+	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
+
+.PHONY: check-host
+check-host: host-tests ## tests that need no guest
+	$(Q)tests/run --only host
+
+.PHONY: check-guest
+check-guest: deps-build deps-guest user guest-tests ## tests in guests (TEST=engine KERNEL=6.12)
+	$(Q)tests/run --only guest $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) \
+		$(if $(TEST),--test $(TEST))
+
+.PHONY: lint
+lint: deps-build deps-check ## check the sources themselves
+	$(Q)tests/run --only lint
+
+.PHONY: host-tests
+host-tests: $(HOST_TESTS)
+
+.PHONY: guest-tests
+guest-tests: $(guest-bin) $(guest-out)/all
+
+$(guest-out)/all: tests/guest/all | $(guest-out)
+	$(Q)install -m 755 $< $@
+
+$(guest-bin): $(guest-out)/%_test: $(guest-obj)/%_test.o $(guest-obj)/kt.o | $(guest-out)
+	$(call guest-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(guest-ldlibs)
+
+$(guest-out)/cli_test $(guest-out)/bench_test: guest-ldlibs := -ljansson
+
+$(guest-obj)/%.o: tests/guest/%.c tests/tests.mk | $(guest-obj) deps-build
+	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(guest-obj) $(guest-out):
+	@mkdir -p $@
+
+-include $(wildcard $(guest-obj)/*.d)
