@@ -11,6 +11,8 @@ enum {
 	AX = 1 << 0, CX = 1 << 1, DX = 1 << 2,
 };
 
+#define ARRAY_SIZE(_a)	(sizeof(_a) / sizeof((_a)[0]))
+
 #define CF	KTRAMP_F_CF
 #define ZF	KTRAMP_F_ZF
 #define OF	KTRAMP_F_OF
@@ -147,7 +149,7 @@ static int check(unsigned int nr, const struct row *row)
 
 int main(void)
 {
-	const unsigned int nr = sizeof(rows) / sizeof(rows[0]);
+	const unsigned int nr = ARRAY_SIZE(rows);
 	int failed = 0;
 
 	printf("TAP version 13\n1..%u\n", nr);

@@ -14,6 +14,8 @@
 #define FUNC	0xffffffffc0200000ULL	/* where the function under test lives */
 #define DETOUR	0xffffffffc0301230ULL	/* where its copy goes */
 
+#define ARRAY_SIZE(_a)	(sizeof(_a) / sizeof((_a)[0]))
+
 static unsigned int failures, checks;
 
 #define CHECK(condition, ...)							\
@@ -53,8 +55,10 @@ static const struct region_row regions[] = {
 	{ "a loop to byte 1", "90 90 90 90 90 75fa c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
 	{ "a loop to byte 0", "90 90 90 90 90 75f9 c3", 0, 0, 5, 5, false },
 	{ "a loop to byte 5", "488d8778563412 75fc c3", 0, 0, 7, 1, false },
-	{ "a jump from far behind", "90 90 90 90 90 90 eb f9 c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
-	{ "a branch from in front", "7501 90 90 90 90 90 90 c3", 2, KTRAMP_R_TARGETED, 0, 0, false },
+	{ "a jump from far behind",
+	  "90 90 90 90 90 90 eb f9 c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
+	{ "a branch from in front",
+	  "7501 90 90 90 90 90 90 c3", 2, KTRAMP_R_TARGETED, 0, 0, false },
 	{ "an indirect jump anywhere", "488d8778563412 ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
 	{ "call *%rax, 2 bytes", "ffd0 4801f0 c3", 0, KTRAMP_R_REGION, 0, 0, false },
 	{ "call rel32 last in it", "90 e800000000 c3", 0, 0, 6, 2, false },
@@ -93,7 +97,7 @@ static size_t unhex(const char *text, u8 *bytes)
 
 static void check_regions(void)
 {
-	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
 		const struct region_row *row = &regions[i];
 		struct ktramp_refusal r = { 0 };
 		struct ktramp_region region = { 0 };
@@ -208,7 +212,7 @@ static const struct {
 
 static void check_branches(void)
 {
-	for (size_t i = 0; i < sizeof(branches) / sizeof(branches[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(branches); i++) {
 		struct decoded from;
 		struct ktramp_emit e;
 		struct copy copy;
@@ -224,9 +228,10 @@ static void check_branches(void)
 			nr++;
 		CHECK(copy.nr == nr, "%s: %u instructions", branches[i].code, copy.nr);
 		for (unsigned int j = 0; j < nr && j < copy.nr; j++)
-			CHECK(copy.insn[j].insn.mnemonic == branches[i].copy[j], "%s: %s", branches[i].code,
+			CHECK(copy.insn[j].insn.mnemonic == branches[i].copy[j], "%s: %s",
+			      branches[i].code,
 			      ZydisMnemonicGetString(copy.insn[j].insn.mnemonic));
-		/* Its last jump goes where the branch did; a call's return address is the old one. */
+		/* Its last jump goes where the branch did; a call returns to the old address. */
 		CHECK(absolute(&copy.insn[copy.nr - 1]) == absolute(&from), "%s: to %llx",
 		      branches[i].code, (unsigned long long)absolute(&copy.insn[copy.nr - 1]));
 		if (copy.insn[0].insn.mnemonic == ZYDIS_MNEMONIC_PUSH)
@@ -234,7 +239,8 @@ static void check_branches(void)
 			      "%s: pushes another return address", branches[i].code);
 		/* Taken, a loop skips the jump that skips the other one. */
 		if (nr == 3) {
-			CHECK(absolute(&copy.insn[0]) == copy.insn[2].addr, "%s: taken", branches[i].code);
+			CHECK(absolute(&copy.insn[0]) == copy.insn[2].addr, "%s: taken",
+			      branches[i].code);
 			CHECK(absolute(&copy.insn[1]) == DETOUR + e.len, "%s: not taken",
 			      branches[i].code);
 		}
