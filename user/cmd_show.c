@@ -31,7 +31,8 @@ struct show {
 };
 
 static const struct argp_option options[] = {
-	{ "handler", 'H', "HANDLER", 0, "Run 'count' (default), 'count-inline' or 'regs' at a hit", 0 },
+	{ "handler", 'H', "HANDLER", 0,
+	  "Run 'count' (default), 'count-inline' or 'regs' at a hit", 0 },
 	{ "syntax", 's', "SYNTAX", 0, "Assembler as 'att' (default) or 'intel'", 0 },
 	{ }
 };
@@ -64,7 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'H':
 		opts->handler = handler_number(arg);
 		if (!opts->handler)
-			argp_error(state, "no handler '%s'; there are count, count-inline and regs", arg);
+			argp_error(state, "no handler '%s'; there are count, count-inline and regs",
+				   arg);
 		return 0;
 	case 's':
 		if (strcmp(arg, "att") && strcmp(arg, "intel"))
