@@ -24,6 +24,10 @@
  *   under way, (15) trap.c forgets the int3.
  * What is executed out of line is reused only after another tasks-RCU grace period.
  *
+ * Where something else enters the jump ("pins", plan.c), the original byte is an int3 from
+ * (2) on, which is what the jump has there too, and until (13): whoever comes there goes on
+ * in the detour's copy, at every step.
+ *
  * A set of probes goes through each step together and shares the syncs and the waits.
  */
 #include <linux/cpu.h>
@@ -66,12 +70,18 @@ static struct ktramp_probe *next_in_set(const struct ktramp_set *set, unsigned i
 
 static bool is_ours(const struct ktramp_probe *p)
 {
-	return ktramp_mechanism(p->mechanism)->kind == KTRAMP_KIND_OURS;
+	return !ktramp_probe_is_native(p);
 }
 
 static bool is_jump(const struct ktramp_probe *p)
 {
 	return p->mechanism == KTRAMP_JUMP;
+}
+
+/* Who arms what is not written by us. */
+static const struct ktramp_mechanism_ops *native_ops(const struct ktramp_probe *p)
+{
+	return ktramp_mechanism(p->tactic == KTRAMP_TACTIC_FTRACE ? KTRAMP_FTRACE : p->mechanism);
 }
 
 /* The bytes nobody else may change while @p is armed. */
@@ -125,6 +135,26 @@ static void unclaim(struct ktramp_probe *p)
 		xa_erase(&armed, ktramp_probe_addr(p));
 }
 
+/**
+ * ktramp_armed_recover() - put back, in a copy of text, what our probes changed
+ * @code: the copy
+ * @start: where it was read
+ * @size: bytes
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_armed_recover(u8 *code, unsigned long start, unsigned long size)
+{
+	unsigned long at = start - (KTRAMP_REGION_MAX - 1);
+	struct ktramp_probe *p;
+	unsigned int i;
+
+	xa_for_each_range(&armed, at, p, at, start + size - 1)
+		for (i = 0; i < p->armed_len; i++)
+			if (at + i - start < size)
+				code[at + i - start] = p->before[i];
+}
+
 static bool has_done_trap(const struct ktramp_probe *p)
 {
 	return p->mechanism == KTRAMP_INT3_STEP_INT3 || p->mechanism == KTRAMP_INT3_STEP_TF;
@@ -132,8 +162,12 @@ static bool has_done_trap(const struct ktramp_probe *p)
 
 static void hash(struct ktramp_probe *p)
 {
+	unsigned int i;
+
 	ktramp_trap_add(&p->trap);
 	p->hashed = true;
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		ktramp_trap_add(&p->pins->pin[i].trap);
 	if (has_done_trap(p) && !p->done_hashed) {
 		ktramp_trap_add(&p->done);
 		p->done_hashed = true;
@@ -146,13 +180,17 @@ static void hash(struct ktramp_probe *p)
  */
 static void unhash(struct ktramp_probe *p)
 {
+	unsigned int i;
+
 	ktramp_trap_del(&p->trap);
 	p->hashed = false;
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		ktramp_trap_del(&p->pins->pin[i].trap);
 }
 
 static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+	const struct ktramp_mechanism_ops *ops = native_ops(p);
 	int err = claim(p, r);
 
 	if (err || !ops->arm)
@@ -182,22 +220,6 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return err;
 }
 
-/* Step (2). */
-static int arm_int3(struct ktramp_probe *p)
-{
-	int err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
-
-	/* Written, but something else reads back: it counts as armed, and disarming will tell. */
-	if (!err || err == -EIO) {
-		p->state = KTRAMP_ARMED;
-		return err;
-	}
-	/* Nothing was written, so no CPU looks for the trap. */
-	unhash(p);
-	unclaim(p);
-	return err;
-}
-
 /*
  * Once an int3 stands there is only forward or back, and both write: a page of kernel
  * memory that is missing for the moment is waited for.
@@ -206,6 +228,46 @@ static void write_surely(unsigned long addr, const void *bytes, size_t len)
 {
 	while (ktramp_text_write(addr, bytes, len) == -ENOMEM)
 		schedule_timeout_uninterruptible(1);
+}
+
+/* Where something else enters the jump, its int3 stands before and after the jump does. */
+static void write_pins(const struct ktramp_probe *p, bool pinned)
+{
+	unsigned int i, at;
+
+	for (i = 0; p->pins && i < p->pins->nr; i++) {
+		at = p->pins->pin[i].trap.addr - ktramp_probe_addr(p);
+		write_surely(ktramp_probe_addr(p) + at, pinned ? &int3 : p->before + at, 1);
+	}
+}
+
+/* The bytes behind the first: the jump's, or the original ones, but for the pins. */
+static void write_rest(const struct ktramp_probe *p, const u8 *bytes)
+{
+	u8 rest[KTRAMP_JUMP_MAX];
+	unsigned int i;
+
+	memcpy(rest, bytes, p->armed_len);
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		rest[p->pins->pin[i].trap.addr - ktramp_probe_addr(p)] = int3;
+	write_surely(ktramp_probe_addr(p) + 1, rest + 1, p->armed_len - 1);
+}
+
+/* Step (2). */
+static int arm_int3(struct ktramp_probe *p)
+{
+	int err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
+
+	/* Written, but something else reads back: it counts as armed, and disarming will tell. */
+	if (!err || err == -EIO) {
+		p->state = KTRAMP_ARMED;
+		write_pins(p, true);
+		return err;
+	}
+	/* Nothing was written, so no CPU looks for the trap. */
+	unhash(p);
+	unclaim(p);
+	return err;
 }
 
 /**
@@ -218,7 +280,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 {
 	struct ktramp_refusal r = {};
 	bool jumps = false, wait = false;
-	u8 jump[KTRAMP_JMP_SIZE];
+	u8 jump[KTRAMP_JUMP_MAX];
 	struct ktramp_probe *p;
 	unsigned int i;
 	int err;
@@ -263,7 +325,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 		if (!is_jump(p))
 			continue;
 		ktramp_detour_jump(p, jump);
-		write_surely(ktramp_probe_addr(p) + 1, jump + 1, sizeof(jump) - 1);
+		write_rest(p, jump);
 	}
 	/* (6) */
 	ktramp_text_sync();
@@ -281,12 +343,12 @@ void ktramp_set_arm(struct ktramp_set *set)
 /* What we wrote must still be there: anything else is someone else's, and stays. */
 static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	u8 jump[KTRAMP_JMP_SIZE];
+	u8 jump[KTRAMP_JUMP_MAX];
 	bool same;
 
 	if (is_jump(p)) {
 		ktramp_detour_jump(p, jump);
-		same = ktramp_text_equals(ktramp_probe_addr(p), jump, sizeof(jump));
+		same = ktramp_text_equals(ktramp_probe_addr(p), jump, p->armed_len);
 	} else {
 		same = ktramp_text_equals(ktramp_probe_addr(p), &int3, sizeof(int3));
 	}
@@ -307,7 +369,7 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 
 static void disarm_native(struct ktramp_probe *p)
 {
-	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+	const struct ktramp_mechanism_ops *ops = native_ops(p);
 
 	if (ops->disarm && !ops->enter)
 		ops->disarm(p);
@@ -358,14 +420,15 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		/* (11) */
 		for_each_in_set(set, i, p)
 			if (is_jump(p))
-				write_surely(ktramp_probe_addr(p) + 1, p->before + 1,
-					     KTRAMP_JMP_SIZE - 1);
+				write_rest(p, p->before);
 		/* (12) */
 		ktramp_text_sync();
 	}
 	/* (13) */
-	for_each_in_set(set, i, p)
+	for_each_in_set(set, i, p) {
+		write_pins(p, false);
 		write_surely(ktramp_probe_addr(p), p->before, 1);
+	}
 	/* (14) */
 	ktramp_text_sync();
 	/* (15) */

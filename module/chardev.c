@@ -158,15 +158,21 @@ free:
 static long do_create(struct file *file, void *arg)
 {
 	struct ktramp_create *create = arg;
+	const struct ktramp_request request = {
+		.mechanism = create->mechanism,
+		.handler = create->handler,
+		.site = create->site,
+		.pid = create->pid,
+		.owner = create->flags & KTRAMP_CREATE_KEEP ? NULL : file,
+	};
 	struct ktramp_refusal r = {};
 	int id;
 
-	if (create->flags & ~KTRAMP_CREATE_KEEP)
+	if ((create->flags & ~KTRAMP_CREATE_KEEP) || create->reserved)
 		return -EINVAL;
 	if (strnlen(create->site, sizeof(create->site)) == sizeof(create->site))
 		return -EINVAL;
-	id = ktramp_probe_create(create->mechanism, create->handler, create->site,
-				 create->flags & KTRAMP_CREATE_KEEP ? NULL : file, &r);
+	id = ktramp_probe_create(&request, &r);
 	create->reason = r.reason;
 	strscpy(create->why, r.why, sizeof(create->why));
 	create->id = id > 0 ? id : 0;
@@ -213,6 +219,7 @@ static long do_probe(struct file *file, void *arg)
 	struct ktramp_probe_info *info = arg;
 	bool has_detour, next = info->flags & KTRAMP_PROBE_NEXT;
 	struct ktramp_probe *p;
+	struct ktramp_stat sum;
 
 	if ((info->flags & ~KTRAMP_PROBE_NEXT) || info->reserved)
 		return -EINVAL;
@@ -226,7 +233,13 @@ static long do_probe(struct file *file, void *arg)
 	info->state = READ_ONCE(p->state);
 	info->keep = !p->owner;
 	info->mine = p->owner == file;
-	ktramp_probe_sum(p, &info->hits, &info->missed);
+	ktramp_probe_sum(p, &sum);
+	info->hits = sum.hits;
+	info->missed = sum.missed;
+	info->recursed = sum.recursed;
+	info->filtered = sum.filtered;
+	info->pid = p->pid;
+	info->tactic = p->tactic;
 	info->address = shown(ktramp_probe_addr(p));
 	info->slot = has_detour ? 0 : shown(p->code);
 	info->detour = has_detour ? shown(p->code) : 0;

@@ -7,6 +7,7 @@
 
 #include <linux/fprobe.h>
 #include <linux/kconfig.h>
+#include <linux/version.h>
 
 /*
  * An fprobe's entry handler: in 6.1 it returns nothing, in 6.12 an int, and takes the
@@ -28,5 +29,17 @@
 	(IS_ENABLED(CONFIG_RETPOLINE) || IS_ENABLED(CONFIG_MITIGATION_RETPOLINE))
 #define KTRAMP_HAS_RETHUNK \
 	(IS_ENABLED(CONFIG_RETHUNK) || IS_ENABLED(CONFIG_MITIGATION_RETHUNK))
+
+/*
+ * A module's text: struct module_layout became an array of struct module_memory in 6.4,
+ * ac3b43283923 ("module: replace module_layout with module_memory").
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->mem[MOD_TEXT].base)
+#define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->mem[MOD_TEXT].size)
+#else
+#define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->core_layout.base)
+#define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->core_layout.text_size)
+#endif
 
 #endif /* KTRAMP_COMPAT_H */

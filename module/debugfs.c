@@ -59,14 +59,14 @@ static void print_probe(struct seq_file *m, const struct ktramp_probe *p)
 {
 	unsigned int len = max_t(unsigned int, p->region, p->armed_len);
 	u8 now[KTRAMP_BYTES_MAX];
-	u64 hits, missed;
+	struct ktramp_stat sum;
 
 	len = min_t(unsigned int, len, sizeof(now));
-	ktramp_probe_sum(p, &hits, &missed);
+	ktramp_probe_sum(p, &sum);
 	seq_printf(m, "%u\t%s\t%s\t", p->id, ktramp_mechanism(p->mechanism)->name,
 		   ktramp_handler_name(p->handler));
 	print_site(m, ktramp_probe_addr(p));
-	seq_printf(m, "\t%s\t%llu\t%llu\t", ktramp_state_name(READ_ONCE(p->state)), hits, missed);
+	seq_printf(m, "\t%s\t%llu\t%llu\t", ktramp_state_name(READ_ONCE(p->state)), sum.hits, sum.missed);
 	print_bytes(m, p->before, len);
 	seq_putc(m, '\t');
 	if (!ktramp_text_read(now, ktramp_probe_addr(p), len))

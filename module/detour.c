@@ -11,6 +11,7 @@
 
 #include "detour.h"
 #include "live.h"
+#include "mechanism.h"
 #include "probe.h"
 
 #define RDI	7
@@ -89,14 +90,14 @@ static void emit_restore_rdi(struct ktramp_emit *e, const struct ktramp_dead *de
 		emit_pop(e, RDI);
 }
 
-/* ktramp_handle_count() preserves all registers but its argument (Kbuild). */
+/* ktramp_handle_count() and _pid() preserve all registers but its argument (Kbuild). */
 static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p,
 		       const struct ktramp_dead *dead)
 {
 	emit_save_flags(e, dead);
 	emit_save_rdi(e, dead);
-	emit_mov_rdi(e, (u64)(__force unsigned long)p->stat);
-	emit_call(e, ktramp_handle_count);
+	emit_mov_rdi(e, p->pid ? (u64)p : (u64)(__force unsigned long)p->stat);
+	emit_call(e, p->pid ? (void *)ktramp_handle_count_pid : (void *)ktramp_handle_count);
 	emit_restore_rdi(e, dead);
 	emit_restore_flags(e, dead);
 }
@@ -157,33 +158,37 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
  * ktramp_prepare_detour() - plan the displaced region and write the detour
  * @p: the probe; its region, @resume and @relocated are filled in
  * @site: its site
- * @e: where the detour goes
+ * @draft: the detour, and where it may be
  * @r: (out) the refusal
  *
  * Return: 0, -EOPNOTSUPP, -ERANGE.
  */
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
-			  struct ktramp_emit *e, struct ktramp_refusal *r)
+			  struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
 	struct ktramp_dead dead = ktramp_plan_dead(site);
-	struct ktramp_region region;
+	struct ktramp_region *region = &draft->region;
+	struct ktramp_emit *e = &draft->emit;
 	int err;
 
-	err = ktramp_plan_region(site, &region, r);
+	err = ktramp_plan_region(site, region, r);
 	if (err)
 		return err;
+	draft->place = ktramp_plan_place(site, region);
 	if (p->handler == KTRAMP_COUNT)
 		emit_count(e, p, &dead);
 	else if (p->handler == KTRAMP_COUNT_INLINE)
 		emit_count_inline(e, p, &dead);
 	else
 		emit_regs(e, p);
-	p->region = region.len;
-	p->nr_displaced = region.nr;
+	p->region = region->len;
+	p->nr_displaced = region->nr;
+	p->armed_len = region->jump;
+	p->tactic = region->tactic;
 	p->relocated = e->len;
 	p->resume = e->addr + e->len;
-	err = ktramp_synthesize_region(e, site, &region);
-	p->copied = region.copied;
+	err = ktramp_synthesize_region(e, site, region);
+	p->copied = region->copied;
 	if (err == -ERANGE)
 		return ktramp_refuse(r, err, KTRAMP_R_RANGE,
 				     "an operand of the displaced region does not reach from the detour");
@@ -193,11 +198,11 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 /**
  * ktramp_detour_jump() - the bytes of the jump from a site to its detour
  * @p: the probe
- * @jump: (out) e9 rel32
+ * @jump: (out) prefixes, e9 rel32: @p->armed_len bytes
  */
-void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JMP_SIZE])
+void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JUMP_MAX])
 {
-	struct ktramp_emit e = { .buf = jump, .max = KTRAMP_JMP_SIZE, .addr = p->trap.addr };
+	struct ktramp_emit e = { .buf = jump, .max = KTRAMP_JUMP_MAX, .addr = p->trap.addr };
 
-	ktramp_emit_jmp(&e, p->code);
+	ktramp_synthesize_jump(&e, p->armed_len, p->code);
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The code a 5-byte jump lands in.
+ * The code a jump lands in.
  */
 #ifndef KTRAMP_DETOUR_H
 #define KTRAMP_DETOUR_H
 
 #include "plan.h"
 
+struct ktramp_draft;
 struct ktramp_probe;
 
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
-			  struct ktramp_emit *e, struct ktramp_refusal *r);
-void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JMP_SIZE]);
+			  struct ktramp_draft *draft, struct ktramp_refusal *r);
+void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JUMP_MAX]);
 
 #endif /* KTRAMP_DETOUR_H */

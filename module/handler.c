@@ -8,7 +8,7 @@
  */
 #include <linux/kprobes.h>
 
-#include "handler.h"
+#include "probe.h"
 
 /**
  * ktramp_handle_count() - count a hit
@@ -23,3 +23,18 @@ ktramp_leaf notrace void ktramp_handle_count(struct ktramp_stat __percpu *stat)
 	this_cpu_inc(stat->hits);
 }
 NOKPROBE_SYMBOL(ktramp_handle_count);
+
+/**
+ * ktramp_handle_count_pid() - count a hit of one process
+ * @p: the probe
+ *
+ * Context: any.
+ */
+ktramp_leaf notrace void ktramp_handle_count_pid(struct ktramp_probe *p)
+{
+	if (current->tgid == p->pid)
+		this_cpu_inc(p->stat->hits);
+	else
+		this_cpu_inc(p->stat->filtered);
+}
+NOKPROBE_SYMBOL(ktramp_handle_count_pid);

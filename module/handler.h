@@ -18,10 +18,14 @@ struct ktramp_probe;
  * struct ktramp_stat - counters of one probe on one CPU
  * @hits: handled; the first member, because the detour passes its address
  * @missed: the displaced instruction ran, the handler did not
+ * @recursed: those of @missed that found a handler running on this CPU
+ * @filtered: hits of other processes than the probe is for
  */
 struct ktramp_stat {
 	u64 hits;
 	u64 missed;
+	u64 recursed;
+	u64 filtered;
 };
 
 /**
@@ -42,6 +46,7 @@ struct ktramp_snapshot {
 #endif
 
 ktramp_leaf void ktramp_handle_count(struct ktramp_stat __percpu *stat);
+ktramp_leaf void ktramp_handle_count_pid(struct ktramp_probe *p);
 void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs);
 
 #endif /* KTRAMP_HANDLER_H */

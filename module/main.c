@@ -6,6 +6,7 @@
 
 #include "bench.h"
 #include "chardev.h"
+#include "context.h"
 #include "native.h"
 #include "probe.h"
 #include "slot.h"
@@ -20,14 +21,17 @@
 static int __init selftest_one(enum ktramp_mechanism mechanism)
 {
 	const struct ktramp_target *t = ktramp_target_find("lea", strlen("lea"));
+	const struct ktramp_request request = {
+		.mechanism = mechanism, .handler = KTRAMP_COUNT, .site = "lea",
+	};
 	struct ktramp_refusal r = {};
 	struct ktramp_batch reply = {};
-	u64 hits = 0, missed = 0;
+	struct ktramp_stat sum = {};
 	struct ktramp_probe *p;
 	long result = 0;
 	int id, err;
 
-	id = ktramp_probe_create(mechanism, KTRAMP_COUNT, "lea", NULL, &r);
+	id = ktramp_probe_create(&request, &r);
 	if (id < 0) {
 		pr_err("self-test: mechanism %d: %s\n", mechanism, r.why);
 		return id;
@@ -37,15 +41,15 @@ static int __init selftest_one(enum ktramp_mechanism mechanism)
 		result = t->fn(3, 5);
 		p = ktramp_probe_get(id, false);
 		if (p) {
-			ktramp_probe_sum(p, &hits, &missed);
+			ktramp_probe_sum(p, &sum);
 			ktramp_probe_put(p);
 		}
-		if (result != t->expect(3, 5) || hits != 1 || missed)
+		if (result != t->expect(3, 5) || sum.hits != 1 || sum.missed)
 			err = -EIO;
 	}
 	if (err)
 		pr_err("self-test: mechanism %d: %pe, result %ld, hits %llu, missed %llu %s\n",
-		       mechanism, ERR_PTR(err), result, hits, missed, reply.why);
+		       mechanism, ERR_PTR(err), result, sum.hits, sum.missed, reply.why);
 	return ktramp_probes_destroy((u32 []){ id }, 1, NULL, &reply) ?: err;
 }
 
@@ -87,6 +91,7 @@ undo:
 	ktramp_probes_exit();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
+	ktramp_context_exit();
 	return err;
 }
 
@@ -99,6 +104,7 @@ static void __exit ktramp_exit(void)
 	ktramp_bench_load_stop();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
+	ktramp_context_exit();
 }
 
 module_init(ktramp_init);

@@ -9,6 +9,18 @@
 
 struct ktramp_probe;
 
+/**
+ * struct ktramp_draft - code that is being written for a probe
+ * @emit: the code
+ * @region: (jump) what is displaced
+ * @place: where the code may be
+ */
+struct ktramp_draft {
+	struct ktramp_emit emit;
+	struct ktramp_region region;
+	struct ktramp_place place;
+};
+
 #define KTRAMP_NR_MECHANISMS	KTRAMP_TRACEPOINT
 
 /**
@@ -37,7 +49,7 @@ struct ktramp_mechanism_ops {
 	u8 changes;
 	int (*supported)(struct ktramp_refusal *r);
 	int (*prepare)(struct ktramp_probe *p, const struct ktramp_site *site,
-		       struct ktramp_emit *e, struct ktramp_refusal *r);
+		       struct ktramp_draft *draft, struct ktramp_refusal *r);
 	int (*arm)(struct ktramp_probe *p, struct ktramp_refusal *r);
 	int (*enter)(struct ktramp_probe *p, struct ktramp_refusal *r);
 	void (*disarm)(struct ktramp_probe *p);

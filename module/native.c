@@ -292,35 +292,6 @@ u64 ktramp_native_missed(const struct ktramp_probe *p)
 	return 0;
 }
 
-/**
- * ktramp_admit() - ask the kernel whether it would let a kprobe be there
- * @addr: the site
- * @r: (out) the refusal
- *
- * Registered disabled and taken back at once: left registered, a second user's
- * arming would write over our bytes.
- *
- * Context: process, sleeps. Costs millions of instructions.
- * Return: 0, or what register_kprobe() said: -EINVAL is its blacklist, and
- * text owned by jump labels, static calls and BUGs; -EILSEQ no boundary.
- */
-int ktramp_admit(unsigned long addr, struct ktramp_refusal *r)
-{
-	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
-	int err;
-
-	if (!kp)
-		return -ENOMEM;
-	kp->addr = (kprobe_opcode_t *)addr;
-	kp->flags = KPROBE_FLAG_DISABLED;
-	kp->pre_handler = kprobe_count;
-	err = register_kprobe(kp);
-	if (!err)
-		unregister_kprobe(kp);
-	kfree(kp);
-	return err ? refuse_kprobe(r, err) : 0;
-}
-
 /* ---- kretprobe ---- */
 
 static notrace int kretprobe_count(struct kretprobe_instance *ri, struct pt_regs *regs)

@@ -34,7 +34,6 @@ void ktramp_fprobe_disarm(struct ktramp_probe *p);
 void ktramp_tracepoint_disarm(struct ktramp_probe *p);
 
 u64 ktramp_native_missed(const struct ktramp_probe *p);
-int ktramp_admit(unsigned long addr, struct ktramp_refusal *r);
 void ktramp_traps_init(void);
 void ktramp_traps_exit(void);
 bool ktramp_traps_countable(void);

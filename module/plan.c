@@ -15,63 +15,74 @@
 
 #define INT3		0xcc
 
-/* Decode at @off of a function, never past its end. */
-static int decode_at(const struct ktramp_func *func, u32 off, struct ktramp_insn *insn)
+/* cs: ignored by jmp rel32 */
+#define PREFIX		0x2e
+
+static bool has_mark(const struct ktramp_func *func, u32 off, u8 mark)
 {
-	return ktramp_insn_decode(insn, func->code + off, func->size - off);
+	return func->marks[off] & mark;
 }
 
-/* Where a relative branch at @off goes, as an offset in the function (may be outside). */
-static s64 branch_offset(const struct ktramp_insn *insn, u32 off)
+/* The bytes from @off on cannot be told apart from something else. */
+static int refuse_unknown(const struct ktramp_func *func, struct ktramp_refusal *r)
 {
-	return (s64)off + insn->len + insn->imm;
+	if (func->code[func->known] == INT3)
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "somebody else's breakpoint at +0x%x hides what follows it",
+				     func->known);
+	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_DECODE,
+			     "bytes at +0x%x are no instruction known to ktramp", func->known);
 }
 
 /**
  * ktramp_plan_site() - decode a site and prove that an instruction starts there
- * @site: (out) the decoded site; keeps a reference to @func's code
- * @func: the function around it
+ * @site: (out) the decoded site; keeps a reference to @func's code and marks
+ * @func: the function around it, scanned
  * @off: offset of the site in @func
  * @r: (out) the refusal
  *
- * The function is decoded from its start, because x86 code read from the middle of an
+ * The function was decoded from its start, because x86 code read from the middle of an
  * instruction is other code.
  *
- * Return: 0, or -EILSEQ (%KTRAMP_R_BOUNDARY, %KTRAMP_R_DECODE).
+ * Return: 0, or -EILSEQ (%KTRAMP_R_BOUNDARY, %KTRAMP_R_DECODE), -EBUSY (%KTRAMP_R_PATCHED).
  */
 int ktramp_plan_site(struct ktramp_site *site, const struct ktramp_func *func, u32 off,
 		     struct ktramp_refusal *r)
 {
-	u32 at = 0;
+	u32 at = off;
 
 	if (off >= func->size)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_BOUNDARY,
 				     "offset 0x%x is behind the function's last byte", off);
+	if (off >= func->known)
+		return refuse_unknown(func, r);
+	while (!has_mark(func, at, KTRAMP_M_START))
+		at--;
+	if (at != off)
+		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_BOUNDARY,
+				     "+0x%x is inside the instruction at +0x%x", off, at);
 	site->func = *func;
 	site->off = off;
 	site->addr = func->addr + off;
-	for (;;) {
-		int len = decode_at(func, at, &site->insn);
-
-		if (len < 0)
-			return ktramp_refuse(r, -EILSEQ, KTRAMP_R_DECODE,
-					     "bytes at +0x%x are no instruction known to ktramp",
-					     at);
-		if (at == off)
-			return 0;
-		if (at + len > off)
-			return ktramp_refuse(r, -EILSEQ, KTRAMP_R_BOUNDARY,
-					     "+0x%x is inside the instruction at +0x%x", off, at);
-		at += len;
-	}
+	ktramp_func_decode(func, off, &site->insn);
+	return 0;
 }
 
 /* Can this one instruction run somewhere else, under any resume method? */
-static int plan_insn(const struct ktramp_insn *insn, u32 off, struct ktramp_refusal *r)
+static int plan_insn(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off,
+		     struct ktramp_refusal *r)
 {
 	if (insn->branch == KTRAMP_BR_TRAP || insn->branch == KTRAMP_BR_FAR)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_TRAPS,
 				     "the instruction at +0x%x traps or leaves the kernel", off);
+	if (has_mark(func, off, KTRAMP_M_OWNED))
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "a jump label, a static call or ftrace owns the bytes at +0x%x",
+				     off);
+	if (has_mark(func, off, KTRAMP_M_FIXUP))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_FAULTS,
+				     "a fault at +0x%x is expected there: it has an exception table entry",
+				     off);
 	if (insn->branch == KTRAMP_BR_XBEGIN)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
 				     "xbegin at +0x%x: an abort would resume in the copy", off);
@@ -88,221 +99,202 @@ static int plan_insn(const struct ktramp_insn *insn, u32 off, struct ktramp_refu
 	return 0;
 }
 
+/*
+ * STI lets no interrupt in before the next instruction is done (SDM vol. 2, STI): with one
+ * in between, the wake-up that HLT or MWAIT waits for could already be gone.
+ */
+static int plan_shadow(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off,
+		       struct ktramp_refusal *r)
+{
+	static const u8 mwait[] = { 0x0f, 0x01, 0xc9 };
+	u32 next = off + insn->len;
+
+	if (insn->map != KTRAMP_MAP_1B || insn->opcode != 0xfb || next + 3 > func->size)
+		return 0;
+	if (func->code[next] != 0xf4 && memcmp(func->code + next, mwait, sizeof(mwait)))
+		return 0;
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
+			     "sti at +0x%x must be followed by its hlt at once", off);
+}
+
 /**
  * ktramp_plan_copy() - may the site's instruction run out of line?
  * @site: the site
  * @r: (out) the refusal
  *
- * Return: 0 or -EOPNOTSUPP with the reason.
+ * Return: 0, -EOPNOTSUPP or -EBUSY with the reason.
  */
 int ktramp_plan_copy(const struct ktramp_site *site, struct ktramp_refusal *r)
 {
-	return plan_insn(&site->insn, site->off, r);
+	return plan_insn(&site->func, &site->insn, site->off, r) ?:
+	       plan_shadow(&site->func, &site->insn, site->off, r);
 }
 
 /*
- * Nothing may enter the bytes behind the jump's opcode: look at every direct
- * branch of the function. Branches from other functions go to entries only;
- * admission (probe.c) asks for what this cannot see.
+ * The whole instructions in the first @need bytes. Behind one that ends the flow, int3 and
+ * nops are free to take: nothing falls into them, and what else may come is looked for.
  */
-static int plan_branches(const struct ktramp_site *site, struct ktramp_refusal *r)
+static int displace(const struct ktramp_site *site, u32 need, struct ktramp_region *region,
+		    struct ktramp_refusal *r)
 {
 	const struct ktramp_func *func = &site->func;
 	struct ktramp_insn insn;
+	u32 end = site->off;
+	int err;
+
+	memset(region, 0, sizeof(*region));
+	region->jump = need;
+	region->tactic = KTRAMP_TACTIC_COPY;
+	while (end < site->off + need) {
+		if (end >= func->size)
+			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
+					     "only %u bytes are left in the function, a jump needs %u",
+					     func->size - site->off, need);
+		if (end >= func->known)
+			return refuse_unknown(func, r);
+		ktramp_func_decode(func, end, &insn);
+		if (region->ends) {
+			if ((func->code[end] != INT3 && !(insn.attr & KTRAMP_A_NOP)) ||
+			    has_mark(func, end, KTRAMP_M_OWNED))
+				return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
+						     "the code ends %u bytes behind the site, a jump needs %u",
+						     end - site->off, need);
+			region->tactic = KTRAMP_TACTIC_REENCODE;
+		} else {
+			err = plan_insn(func, &insn, end, r);
+			if (!err && end + insn.len >= site->off + need)
+				err = plan_shadow(func, &insn, end, r);
+			if (err)
+				return err;
+			region->nr++;
+			region->ends = ktramp_insn_ends_flow(&insn);
+			if (ktramp_insn_is_rel(&insn))
+				region->tactic = KTRAMP_TACTIC_REENCODE;
+		}
+		end += insn.len;
+	}
+	region->len = end - site->off;
+	return 0;
+}
+
+/* Is offset @k of the region where a displaced call returns to, the original way? */
+static bool is_returned_to(const struct ktramp_site *site, const struct ktramp_region *region,
+			   u32 k)
+{
+	struct ktramp_insn insn;
+	unsigned int i;
 	u32 at = 0;
 
-	while (at < func->size) {
-		s64 to;
-		int len = decode_at(func, at, &insn);
+	for (i = 0; i < region->nr; i++) {
+		ktramp_func_decode(&site->func, site->off + at, &insn);
+		at += insn.len;
+		if (at == k)
+			return insn.branch == KTRAMP_BR_CALL || insn.branch == KTRAMP_BR_CALL_IND;
+	}
+	return false;
+}
 
-		if (len < 0)
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_DECODE,
-					     "bytes at +0x%x are no instruction known to ktramp",
-					     at);
-		if (insn.branch == KTRAMP_BR_JMP_IND)
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
-					     "the indirect jump at +0x%x may enter the region", at);
-		to = branch_offset(&insn, at);
-		if (ktramp_insn_is_rel(&insn) && to > site->off &&
-		    to < site->off + KTRAMP_JMP_SIZE)
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_TARGETED,
-					     "the branch at +0x%x goes to +0x%x, inside the jump",
-					     at, (u32)to);
-		at += len;
+static int refuse_target(const struct ktramp_site *site, u32 k, struct ktramp_refusal *r)
+{
+	s64 source = ktramp_func_source(&site->func, site->off + k);
+
+	if (source >= 0)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_TARGETED,
+				     "the branch at +0x%x goes to +0x%x, inside the jump",
+				     (u32)source, site->off + k);
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_TARGETED,
+			     "something outside the function's straight code goes to +0x%x, inside the jump",
+			     site->off + k);
+}
+
+/*
+ * Where control may enter the jump behind its first byte, an int3 must stand, and what
+ * stood there must be an instruction that was displaced.
+ */
+static int plan_pins(const struct ktramp_site *site, struct ktramp_region *region,
+		     struct ktramp_refusal *r)
+{
+	const u32 disp = region->jump - 4;
+	struct ktramp_insn insn;
+	unsigned int i;
+	u32 k, end = 0;
+
+	for (i = 0; i < region->nr; i++) {
+		ktramp_func_decode(&site->func, site->off + end, &insn);
+		end += insn.len;
+	}
+	for (k = 1; k < region->jump; k++) {
+		if (!has_mark(&site->func, site->off + k, KTRAMP_M_ENTER) &&
+		    !is_returned_to(site, region, k))
+			continue;
+		if (k < disp || k >= disp + KTRAMP_PINS_MAX || k >= end ||
+		    !has_mark(&site->func, site->off + k, KTRAMP_M_START))
+			return refuse_target(site, k, r);
+		region->pin[region->nr_pins++].at = k;
+		region->tactic = KTRAMP_TACTIC_PUN;
 	}
 	return 0;
 }
 
-/* A relocated branch must not come back into the bytes the jump now covers. */
-static bool returns_into_region(const struct ktramp_site *site, const struct ktramp_insn *insn,
-				u32 at, u32 end)
-{
-	s64 to;
-
-	/* The address a call pushes is where the callee comes back to. */
-	if (insn->branch == KTRAMP_BR_CALL || insn->branch == KTRAMP_BR_CALL_IND)
-		return at + insn->len < end && at + insn->len < site->off + KTRAMP_JMP_SIZE;
-	if (!ktramp_insn_is_rel(insn))
-		return false;
-	to = branch_offset(insn, at);
-	return to > site->off && to < site->off + KTRAMP_JMP_SIZE;
-}
-
 /**
- * ktramp_plan_region() - find the displaced region of a 5-byte jump at a site
+ * ktramp_plan_region() - find the displaced region of a jump at a site
  * @site: the site
- * @region: (out) the region
+ * @region: (out) the region, and how the jump over it must look
  * @r: (out) the refusal
  *
- * int3 padding behind an instruction that ends the flow is free to take: nothing
- * falls into it, and what jumps to it would have trapped.
+ * Where something else enters the bytes of the jump, the displacement must have a 0xcc
+ * there, which the breakpoint handler serves with the displaced instruction's copy: "pins",
+ * after instruction punning (Chamith et al., PLDI 2017). Only the two low bytes of a
+ * displacement can be chosen; prefixes move them to where they are wanted.
  *
- * Return: 0 or -EOPNOTSUPP with the reason.
+ * Return: 0, or -EOPNOTSUPP, -EBUSY, -EILSEQ with the reason.
  */
 int ktramp_plan_region(const struct ktramp_site *site, struct ktramp_region *region,
 		       struct ktramp_refusal *r)
 {
-	const struct ktramp_func *func = &site->func;
-	u32 at, end = site->off;
-	struct ktramp_insn insn;
+	struct ktramp_refusal later;
+	u32 prefixes;
 	int err;
 
-	memset(region, 0, sizeof(*region));
-	while (end < site->off + KTRAMP_JMP_SIZE) {
-		int len;
-
-		if (end >= func->size)
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
-					     "only %u bytes are left in the function, a jump needs %u",
-					     func->size - site->off, KTRAMP_JMP_SIZE);
-		if (region->ends) {
-			if (func->code[end] != INT3)
-				return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
-						     "the code ends %u bytes behind the site, a jump needs %u",
-						     end - site->off, KTRAMP_JMP_SIZE);
-			end++;
-			continue;
+	if (site->func.indirect >= 0)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
+				     "the indirect jump at +0x%x may enter the region",
+				     (u32)site->func.indirect);
+	if (site->func.known < site->func.size)
+		return refuse_unknown(&site->func, r);
+	err = displace(site, KTRAMP_JMP_SIZE, region, r) ?: plan_pins(site, region, r);
+	if (!err || r->reason != KTRAMP_R_TARGETED)
+		return err;
+	for (prefixes = 1; prefixes <= KTRAMP_PREFIXES_MAX; prefixes++)
+		if (!displace(site, KTRAMP_JMP_SIZE + prefixes, region, &later) &&
+		    !plan_pins(site, region, &later)) {
+			r->reason = KTRAMP_R_NONE;
+			r->why[0] = '\0';
+			return 0;
 		}
-		len = decode_at(func, end, &insn);
-		if (len < 0)
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_DECODE,
-					     "bytes at +0x%x are no instruction known to ktramp",
-					     end);
-		err = plan_insn(&insn, end, r);
-		if (err)
-			return err;
-		region->nr++;
-		region->ends = ktramp_insn_ends_flow(&insn);
-		end += len;
-	}
-
-	for (at = site->off; at < end; at += insn.len) {
-		if (at > site->off && func->code[at] == INT3)
-			break;
-		if (decode_at(func, at, &insn) < 0)
-			break;
-		if (returns_into_region(site, &insn, at, end))
-			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
-					     "+0x%x would come back into the displaced bytes", at);
-	}
-	region->len = end - site->off;
-	return plan_branches(site, r);
+	return err;
 }
 
-/**
- * ktramp_synthesize_copy() - copy an instruction, its RIP-relative operand adjusted
- * @e: where to
- * @insn: the instruction
- * @bytes: its bytes
- * @from: its original address
- *
- * Branch displacements stay as they are: for a stepped branch the trap handler
- * corrects RIP afterwards.
- */
-void ktramp_synthesize_copy(struct ktramp_emit *e, const struct ktramp_insn *insn,
-			    const u8 *bytes, u64 from)
+/* Where the detour of a region must be for the jump to have its 0xcc bytes. */
+struct ktramp_place ktramp_plan_place(const struct ktramp_site *site,
+				      const struct ktramp_region *region)
 {
-	u32 start = e->len;
-	u64 to = e->addr + start;
+	struct ktramp_place place = { .from = site->addr + region->jump };
+	unsigned int i, shift;
 
-	if (!(insn->attr & KTRAMP_A_RIPREL)) {
-		ktramp_emit_bytes(e, bytes, insn->len);
-		return;
+	for (i = 0; i < region->nr_pins; i++) {
+		shift = 8 * (region->pin[i].at - (region->jump - 4));
+		place.mask |= 0xffU << shift;
+		place.want |= (u32)INT3 << shift;
 	}
-	/* An immediate may follow the displacement; both count from the next instruction. */
-	ktramp_emit_bytes(e, bytes, insn->disp_off);
-	ktramp_emit_s32(e, insn->disp + (s64)(from - to));
-	ktramp_emit_bytes(e, bytes + insn->disp_off + 4, insn->len - insn->disp_off - 4);
-}
-
-/* call *operand: push the original return address, then jump through the operand. */
-static void synthesize_call_ind(struct ktramp_emit *e, const struct ktramp_insn *insn,
-				const u8 *bytes, u64 from)
-{
-	u8 copy[KTRAMP_INSN_MAX];
-	struct ktramp_insn jmp = *insn;
-
-	/* push $imm32, sign extended: kernel text is in the top 2 GiB */
-	ktramp_emit(e, 0x68);
-	ktramp_emit_s32(e, (s64)(from + insn->len));
-	/* ff /2 -> ff /4 */
-	memcpy(copy, bytes, insn->len);
-	copy[insn->modrm_off] = (bytes[insn->modrm_off] & ~0x38) | (4 << 3);
-	ktramp_synthesize_copy(e, &jmp, copy, from);
-}
-
-/**
- * ktramp_synthesize_insn() - write an instruction so that it does the same elsewhere
- * @e: where to; @e->err tells of a displacement that does not reach
- * @insn: the instruction, one that ktramp_plan_copy() or _region() accepted
- * @bytes: its bytes
- * @from: its original address
- *
- * Relative branches get 32-bit displacements to their original targets. A call pushes
- * its original return address, so that the callee, the unwinder and a kretprobe see
- * the caller they would have seen.
- */
-void ktramp_synthesize_insn(struct ktramp_emit *e, const struct ktramp_insn *insn,
-			    const u8 *bytes, u64 from)
-{
-	u64 target = from + insn->len + insn->imm;
-
-	switch (insn->branch) {
-	case KTRAMP_BR_JMP:
-		ktramp_emit_jmp(e, target);
-		break;
-	case KTRAMP_BR_JCC:
-		/* jcc rel32 */
-		ktramp_emit(e, 0x0f, 0x80 | insn->cc);
-		ktramp_emit_rel32(e, target);
-		break;
-	case KTRAMP_BR_LOOP:
-		/* loop +2; jmp +5; jmp target: the address-size prefix matters to rcx/ecx */
-		if (insn->prefix & KTRAMP_P_67)
-			ktramp_emit(e, 0x67);
-		ktramp_emit(e, insn->opcode, 0x02);
-		ktramp_emit(e, 0xeb, 0x05);
-		ktramp_emit_jmp(e, target);
-		break;
-	case KTRAMP_BR_CALL:
-		/* push $imm32, sign extended */
-		ktramp_emit(e, 0x68);
-		ktramp_emit_s32(e, (s64)(from + insn->len));
-		ktramp_emit_jmp(e, target);
-		break;
-	case KTRAMP_BR_CALL_IND:
-		synthesize_call_ind(e, insn, bytes, from);
-		break;
-	default:
-		ktramp_synthesize_copy(e, insn, bytes, from);
-	}
+	return place;
 }
 
 /**
  * ktramp_synthesize_region() - write a displaced region and the jump behind it
  * @e: where to
  * @site: the site
- * @region: its region; @copied is filled in
+ * @region: its region; @copied and the pins' @copy are filled in
  *
  * Return: 0, or @e->err.
  */
@@ -311,13 +303,16 @@ int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *si
 {
 	u32 at = site->off, start = e->len;
 	struct ktramp_insn insn;
-	unsigned int i;
+	unsigned int i, j;
 
 	for (i = 0; i < region->nr; i++) {
-		int len = decode_at(&site->func, at, &insn);
+		int len = ktramp_func_decode(&site->func, at, &insn);
 
 		if (len < 0)
 			return -EILSEQ;
+		for (j = 0; j < region->nr_pins; j++)
+			if (at - site->off == region->pin[j].at)
+				region->pin[j].copy = e->len;
 		ktramp_synthesize_insn(e, &insn, site->func.code + at, site->func.addr + at);
 		at += len;
 	}
@@ -325,4 +320,17 @@ int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *si
 	if (!region->ends)
 		ktramp_emit_jmp(e, site->addr + region->len);
 	return e->err;
+}
+
+/**
+ * ktramp_synthesize_jump() - write the jump itself, prefixed to a length
+ * @e: where to
+ * @len: bytes, at least %KTRAMP_JMP_SIZE
+ * @target: where it goes
+ */
+void ktramp_synthesize_jump(struct ktramp_emit *e, unsigned int len, u64 target)
+{
+	for (; len > KTRAMP_JMP_SIZE; len--)
+		ktramp_emit(e, PREFIX);
+	ktramp_emit_jmp(e, target);
 }

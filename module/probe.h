@@ -18,17 +18,32 @@ struct ktramp_native;
 struct ktramp_mechanism_ops;
 
 /**
+ * struct ktramp_pins - where something else enters the jump of a probe
+ * @nr: how many
+ * @pin: the int3 there, and where the copy of the displaced instruction is
+ */
+struct ktramp_pins {
+	unsigned int nr;
+	struct ktramp_pin_trap {
+		struct ktramp_trap trap;
+		unsigned long resume;
+	} pin[KTRAMP_PINS_MAX];
+};
+
+/**
  * struct ktramp_probe - one probe
  * @trap: served when the int3 at the site is hit; hashed while the text may hold one
  * @done: served when the int3 behind a stepped copy is hit (int3-step-int3, -tf)
  * @emu: operands of the emulation (int3-emulate)
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
- * @native: the kernel's own registration, mechanisms of %KTRAMP_KIND_KERNEL only
+ * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL, and
+ *	%KTRAMP_TACTIC_FTRACE
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
  * @code: slot or detour, 0 if none
  * @resume: where a hit goes on after the handler: the copy in the slot, or the
  *	relocated instructions in the detour
+ * @pins: int3s inside the jump, NULL if nothing goes there
  * @id: number, unique while the module is loaded
  * @code_len: bytes at @code
  * @relocated: offset of the displaced instructions' copy in @code
@@ -36,6 +51,8 @@ struct ktramp_mechanism_ops;
  * @mechanism: &enum ktramp_mechanism
  * @handler: &enum ktramp_handler
  * @state: &enum ktramp_state
+ * @tactic: &enum ktramp_tactic
+ * @pid: the process whose hits are handled, 0 for all
  * @region: bytes of whole instructions displaced
  * @insn_len: bytes of the site's instruction
  * @armed_len: bytes changed at the site
@@ -62,14 +79,17 @@ struct ktramp_probe {
 	void *owner;
 	unsigned long code;
 	unsigned long resume;
+	struct ktramp_pins *pins;
 	struct kref ref;
 	u32 id;
+	u32 pid;
 	u16 code_len;
 	u16 relocated;
 	u8 copied;
 	u8 mechanism;
 	u8 handler;
 	u8 state;
+	u8 tactic;
 	u8 region;
 	u8 insn_len;
 	u8 armed_len;
@@ -87,8 +107,32 @@ static inline unsigned long ktramp_probe_addr(const struct ktramp_probe *p)
 	return p->trap.addr;
 }
 
-int ktramp_probe_create(enum ktramp_mechanism mechanism, enum ktramp_handler handler,
-			const char *site, void *owner, struct ktramp_refusal *r);
+/* Is it served by the kernel, in whose hands the text then is? */
+static inline bool ktramp_probe_is_native(const struct ktramp_probe *p)
+{
+	return p->mechanism >= KTRAMP_KPROBE_STEP || p->mechanism == KTRAMP_CALL ||
+	       p->tactic == KTRAMP_TACTIC_FTRACE;
+}
+
+/**
+ * struct ktramp_request - a probe that is wanted
+ * @mechanism: how control leaves the site
+ * @handler: what runs then
+ * @site: where, as text
+ * @pid: the process whose hits are handled, 0 for all
+ * @owner: the open file it will belong to, or NULL
+ */
+struct ktramp_request {
+	enum ktramp_mechanism mechanism;
+	enum ktramp_handler handler;
+	const char *site;
+	u32 pid;
+	void *owner;
+};
+
+int ktramp_probe_create(const struct ktramp_request *request, struct ktramp_refusal *r);
+int ktramp_probe_add(struct ktramp_probe *p, struct ktramp_refusal *r);
+struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr);
 int ktramp_probes_arm(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply);
 int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
 			 struct ktramp_batch *reply);
@@ -102,7 +146,7 @@ void ktramp_probe_put(struct ktramp_probe *p);
 int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
 void ktramp_probe_leave(struct ktramp_probe *p);
 unsigned int ktramp_probe_count(void);
-void ktramp_probe_sum(const struct ktramp_probe *p, u64 *hits, u64 *missed);
+void ktramp_probe_sum(const struct ktramp_probe *p, struct ktramp_stat *sum);
 unsigned int ktramp_probe_memory(const struct ktramp_probe *p);
 unsigned int ktramp_probe_code(const struct ktramp_probe *p, u8 *buf);
 

@@ -22,6 +22,10 @@ notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
 {
 	struct ktramp_snapshot *snapshot;
 
+	if (p->pid && p->pid != current->tgid) {
+		this_cpu_inc(p->stat->filtered);
+		return;
+	}
 	preempt_disable_notrace();
 	if (this_cpu_inc_return(handler_depth) == 1) {
 		snapshot = this_cpu_ptr(p->regs);
@@ -30,6 +34,7 @@ notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
 		this_cpu_inc(p->stat->hits);
 	} else {
 		this_cpu_inc(p->stat->missed);
+		this_cpu_inc(p->stat->recursed);
 	}
 	this_cpu_dec(handler_depth);
 	preempt_enable_notrace();

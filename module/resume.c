@@ -7,6 +7,7 @@
 #include <linux/kprobes.h>
 #include <asm/text-patching.h>
 
+#include "mechanism.h"
 #include "probe.h"
 
 /* pt_regs members in the order the CPU numbers the registers. */
@@ -338,13 +339,13 @@ static bool prepare_branch(struct ktramp_emu *emu, const struct ktramp_insn *ins
  * ktramp_prepare_emulate() - prepare a site's instruction for emulation
  * @p: the probe; @p->emu is filled in
  * @site: its site
- * @e: unused: no code is written
+ * @draft: unused: no code is written
  * @r: (out) the refusal
  *
  * Return: 0, or -EOPNOTSUPP (%KTRAMP_R_NO_EMULATION and what ktramp_plan_copy() refuses).
  */
 int ktramp_prepare_emulate(struct ktramp_probe *p, const struct ktramp_site *site,
-			   struct ktramp_emit *e, struct ktramp_refusal *r)
+			   struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
 	const struct ktramp_insn *insn = &site->insn;
 	struct ktramp_emu *emu = &p->emu;
@@ -381,14 +382,15 @@ int ktramp_prepare_emulate(struct ktramp_probe *p, const struct ktramp_site *sit
  * ktramp_prepare_boost() - a copy with a jump behind it
  * @p: the probe
  * @site: its site
- * @e: the slot
+ * @draft: the slot
  * @r: (out) the refusal
  *
  * Return: 0, -EOPNOTSUPP, -ERANGE.
  */
 int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
-			 struct ktramp_emit *e, struct ktramp_refusal *r)
+			 struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
+	struct ktramp_emit *e = &draft->emit;
 	struct ktramp_region one = {
 		.len = site->insn.len,
 		.nr = 1,
@@ -412,7 +414,7 @@ int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
  * ktramp_prepare_step_int3() - a copy with an int3 behind it
  * @p: the probe; @p->done is the trap behind the copy
  * @site: its site
- * @e: the slot
+ * @draft: the slot
  * @r: (out) the refusal
  *
  * Interrupts stay as they are while the copy runs, and no per-CPU state says that it
@@ -422,8 +424,9 @@ int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
  * Return: 0, -EOPNOTSUPP, -ERANGE.
  */
 int ktramp_prepare_step_int3(struct ktramp_probe *p, const struct ktramp_site *site,
-			     struct ktramp_emit *e, struct ktramp_refusal *r)
+			     struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
+	struct ktramp_emit *e = &draft->emit;
 	int err;
 
 	err = ktramp_plan_copy(site, r);
@@ -467,7 +470,7 @@ static u8 step_corrections(const struct ktramp_insn *insn)
  * ktramp_prepare_step_tf() - a copy that is single-stepped by EFLAGS.TF
  * @p: the probe; @p->step says what the #DB handler must put right
  * @site: its site
- * @e: the slot
+ * @draft: the slot
  * @r: (out) the refusal
  *
  * Branches are copied as they are: the CPU never gets to fetch where they lead, because
@@ -477,8 +480,9 @@ static u8 step_corrections(const struct ktramp_insn *insn)
  * Return: 0, -EOPNOTSUPP, -ERANGE.
  */
 int ktramp_prepare_step_tf(struct ktramp_probe *p, const struct ktramp_site *site,
-			   struct ktramp_emit *e, struct ktramp_refusal *r)
+			   struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
+	struct ktramp_emit *e = &draft->emit;
 	int err;
 
 	err = ktramp_plan_copy(site, r);
@@ -489,7 +493,7 @@ int ktramp_prepare_step_tf(struct ktramp_probe *p, const struct ktramp_site *sit
 	/* #DB comes behind the copy, or where its branch goes; but for what delays it. */
 	p->done.addr = e->addr + e->len;
 	ktramp_emit(e, INT3_INSN_OPCODE);
-	err = ktramp_prepare_boost(p, site, e, r);
+	err = ktramp_prepare_boost(p, site, draft, r);
 	p->copied = site->insn.len;
 	return err;
 }

@@ -43,15 +43,16 @@ struct ktramp_emu {
 	u8 wide : 1;
 };
 
+struct ktramp_draft;
 struct ktramp_probe;
 
 int ktramp_prepare_emulate(struct ktramp_probe *p, const struct ktramp_site *site,
-			   struct ktramp_emit *e, struct ktramp_refusal *r);
+			   struct ktramp_draft *draft, struct ktramp_refusal *r);
 int ktramp_prepare_step_tf(struct ktramp_probe *p, const struct ktramp_site *site,
-			   struct ktramp_emit *e, struct ktramp_refusal *r);
+			   struct ktramp_draft *draft, struct ktramp_refusal *r);
 int ktramp_prepare_step_int3(struct ktramp_probe *p, const struct ktramp_site *site,
-			     struct ktramp_emit *e, struct ktramp_refusal *r);
+			     struct ktramp_draft *draft, struct ktramp_refusal *r);
 int ktramp_prepare_boost(struct ktramp_probe *p, const struct ktramp_site *site,
-			 struct ktramp_emit *e, struct ktramp_refusal *r);
+			 struct ktramp_draft *draft, struct ktramp_refusal *r);
 
 #endif /* KTRAMP_RESUME_H */

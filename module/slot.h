@@ -8,11 +8,13 @@
 
 #include <linux/types.h>
 
-/* Allocation unit; code starts at a multiple of it. */
+#include "plan.h"
+
+/* Allocation unit; code starts at a multiple of it, unless a place is given. */
 #define KTRAMP_SLOT_UNIT	16
 
 int ktramp_slot_init(void);
-unsigned long ktramp_slot_alloc(unsigned int len);
+unsigned long ktramp_slot_alloc(unsigned int len, const struct ktramp_place *place);
 void ktramp_slot_free(unsigned long addr, unsigned int len);
 unsigned long ktramp_slot_base(void);
 bool ktramp_slot_contains(unsigned long addr);

@@ -4,11 +4,39 @@
  * kallsyms knows, "name+0xoffset/0xsize [module]".
  */
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "symbol.h"
+
+/**
+ * ktramp_symbol_find() - the address of a symbol
+ * @name: "symbol" or "module:symbol"
+ *
+ * register_kprobe() looks its symbol up before anything else, and leaves the address in
+ * the struct whether or not it goes on to register there. A function's entry may come back
+ * as the instruction behind its endbr64.
+ *
+ * Context: process, sleeps. Costs millions of instructions if a kprobe may be there.
+ * Return: the address, or 0.
+ */
+unsigned long ktramp_symbol_find(const char *name)
+{
+	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
+	unsigned long addr;
+
+	if (!kp)
+		return 0;
+	kp->symbol_name = name;
+	kp->flags = KPROBE_FLAG_DISABLED;
+	if (!register_kprobe(kp))
+		unregister_kprobe(kp);
+	addr = (unsigned long)kp->addr;
+	kfree(kp);
+	return addr;
+}
 
 /**
  * ktramp_symbol_at() - the function around an address
@@ -35,12 +63,13 @@ int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
 	symbol->start = addr - offset;
 	symbol->size = size;
 	bracket = strchr(plus + 1, '[');
-	if (bracket && strncmp(bracket + 1, KBUILD_MODNAME "]", strlen(KBUILD_MODNAME) + 1)) {
+	if (bracket)
 		bracket[strcspn(bracket, "] ")] = '\0';
-		snprintf(symbol->name, sizeof(symbol->name), "%s:%s", bracket + 1, line);
-	} else {
+	strscpy(symbol->module, bracket ? bracket + 1 : "", sizeof(symbol->module));
+	if (bracket && strcmp(symbol->module, KBUILD_MODNAME))
+		snprintf(symbol->name, sizeof(symbol->name), "%s:%s", symbol->module, line);
+	else
 		strscpy(symbol->name, line, sizeof(symbol->name));
-	}
 	err = 0;
 out:
 	kfree(line);

@@ -3,19 +3,23 @@
 #define KTRAMP_SYMBOL_H
 
 #include <linux/kallsyms.h>
+#include <linux/module.h>
 
 /**
  * struct ktramp_symbol - the function around an address
  * @start: its first byte
  * @size: bytes
+ * @module: the module it is in, empty for the kernel
  * @name: symbol; module:symbol outside the core kernel and this module
  */
 struct ktramp_symbol {
 	unsigned long start;
 	unsigned long size;
+	char module[MODULE_NAME_LEN];
 	char name[KSYM_NAME_LEN + MODULE_NAME_LEN + 1];
 };
 
+unsigned long ktramp_symbol_find(const char *name);
 int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr);
 int ktramp_symbol_print(char *buf, size_t size, unsigned long addr);
 

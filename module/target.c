@@ -334,6 +334,17 @@ const struct ktramp_target *ktramp_target_find(const char *name, size_t len)
 	return NULL;
 }
 
+/* Return: the target whose function starts at @start, or NULL. */
+const struct ktramp_target *ktramp_target_at(unsigned long start)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(targets); i++)
+		if ((unsigned long)targets[i].fn == start)
+			return &targets[i];
+	return NULL;
+}
+
 /* Address of the function's ftrace call. */
 unsigned long ktramp_target_entry(const struct ktramp_target *t)
 {

@@ -35,6 +35,7 @@ struct ktramp_target {
 int ktramp_target_init(void);
 unsigned int ktramp_target_count(void);
 const struct ktramp_target *ktramp_target(unsigned int index);
+const struct ktramp_target *ktramp_target_at(unsigned long start);
 const struct ktramp_target *ktramp_target_find(const char *name, size_t len);
 unsigned int ktramp_target_index(const struct ktramp_target *t);
 unsigned long ktramp_target_entry(const struct ktramp_target *t);

@@ -67,7 +67,9 @@ void ktramp_trap_del(struct ktramp_trap *trap)
 
 static nokprobe_inline void run_handler(struct ktramp_probe *p, struct pt_regs *regs)
 {
-	if (p->handler == KTRAMP_REGS)
+	if (p->pid && p->pid != current->tgid)
+		this_cpu_inc(p->stat->filtered);
+	else if (p->handler == KTRAMP_REGS)
 		ktramp_handle_regs(p, regs);
 	else
 		ktramp_handle_count(p->stat);
@@ -91,6 +93,13 @@ static void hit_resume(struct ktramp_trap *trap, struct pt_regs *regs)
 	regs->ip = p->resume;
 }
 NOKPROBE_SYMBOL(hit_resume);
+
+/* Something branched into a jump: no hit of its probe. */
+static void hit_pin(struct ktramp_trap *trap, struct pt_regs *regs)
+{
+	regs->ip = container_of(trap, struct ktramp_pin_trap, trap)->resume;
+}
+NOKPROBE_SYMBOL(hit_pin);
 
 static void hit_step_done(struct ktramp_trap *trap, struct pt_regs *regs)
 {
@@ -220,6 +229,10 @@ static struct notifier_block trap_notifier = {
  */
 void ktramp_trap_choose(struct ktramp_probe *p)
 {
+	unsigned int i;
+
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		p->pins->pin[i].trap.hit = hit_pin;
 	switch (p->mechanism) {
 	case KTRAMP_INT3_EMULATE:
 		p->trap.hit = hit_emulate;

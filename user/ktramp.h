@@ -87,6 +87,7 @@ void table_deinit(struct table *table);
 const char *handler_name(uint32_t handler);
 uint32_t handler_number(const char *name);	/* 0: no such handler */
 const char *state_name(uint32_t state);
+const char *tactic_name(uint32_t tactic);
 const char *kind_name(uint32_t kind);
 const char *reason_name(uint32_t reason);
 bool reason_is_refusal(uint32_t reason);

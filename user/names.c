@@ -19,6 +19,14 @@ static const char *const states[] = {
 	[KTRAMP_STUCK]		= "stuck",
 };
 
+static const char *const tactics[] = {
+	[KTRAMP_TACTIC_NONE]	= "none",
+	[KTRAMP_TACTIC_COPY]	= "copy",
+	[KTRAMP_TACTIC_REENCODE] = "reencode",
+	[KTRAMP_TACTIC_PUN]	= "pun",
+	[KTRAMP_TACTIC_FTRACE]	= "ftrace",
+};
+
 static const char *const kinds[] = {
 	[KTRAMP_KIND_BASE]	= "base",
 	[KTRAMP_KIND_OURS]	= "ours",
@@ -68,7 +76,7 @@ static const struct {
 	[KTRAMP_R_SPACE]	= { "space", false },
 	[KTRAMP_R_NOT_OURS]	= { "not-ours", false },
 	[KTRAMP_R_UNREGISTERED]	= { "unregistered", false },
-	[KTRAMP_R_OWN_TARGETS]	= { "own-targets", true },
+	[KTRAMP_R_RECURSION]	= { "recursion", true },
 };
 
 static const struct {
@@ -104,6 +112,11 @@ uint32_t handler_number(const char *name)
 const char *state_name(uint32_t state)
 {
 	return NAME_OF(states, state);
+}
+
+const char *tactic_name(uint32_t tactic)
+{
+	return NAME_OF(tactics, tactic);
 }
 
 const char *kind_name(uint32_t kind)

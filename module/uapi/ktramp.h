@@ -131,7 +131,7 @@ enum ktramp_state {
  * @KTRAMP_R_SPACE: no slot left
  * @KTRAMP_R_NOT_OURS: the bytes at the site are not the ones that were planned with
  * @KTRAMP_R_UNREGISTERED: the kernel's registration function failed
- * @KTRAMP_R_OWN_TARGETS: this version probes the instructions of its own targets only
+ * @KTRAMP_R_RECURSION: runs before ktramp's own handler can, or is part of it
  */
 enum ktramp_reason {
 	KTRAMP_R_NONE		= 0,
@@ -159,7 +159,25 @@ enum ktramp_reason {
 	KTRAMP_R_SPACE		= 22,
 	KTRAMP_R_NOT_OURS	= 23,
 	KTRAMP_R_UNREGISTERED	= 24,
-	KTRAMP_R_OWN_TARGETS	= 25,
+	KTRAMP_R_RECURSION	= 25,
+};
+
+/**
+ * enum ktramp_tactic - how a jump is made to fit
+ * @KTRAMP_TACTIC_NONE: it is no jump
+ * @KTRAMP_TACTIC_COPY: the displaced instructions are copied, as kprobes do
+ * @KTRAMP_TACTIC_REENCODE: branches or calls among them are re-encoded, or the jump takes
+ *	padding behind them
+ * @KTRAMP_TACTIC_PUN: something branches into the jump: the displacement has an int3
+ *	there, from which its handler goes on in the copy
+ * @KTRAMP_TACTIC_FTRACE: at a function's entry: ftrace's own call is used, nothing displaced
+ */
+enum ktramp_tactic {
+	KTRAMP_TACTIC_NONE	= 0,
+	KTRAMP_TACTIC_COPY	= 1,
+	KTRAMP_TACTIC_REENCODE	= 2,
+	KTRAMP_TACTIC_PUN	= 3,
+	KTRAMP_TACTIC_FTRACE	= 4,
 };
 
 /**
@@ -291,8 +309,12 @@ struct ktramp_target_info {
  * @handler: (in) &enum ktramp_handler
  * @id: (out) the probe's number, never 0, not reused while the module is loaded
  * @reason: (out) &enum ktramp_reason
- * @site: (in) a target's name, symbol+0xoffset, or 0xaddress; NUL terminated
+ * @site: (in) a target's name, symbol+0xoffset, module:symbol+0xoffset or 0xaddress; NUL
+ *	terminated. A function's first byte means its first instruction behind an endbr64
  * @why: (out) the sentence for @reason
+ * @pid: (in) 0, or the process (thread group) whose hits alone are handled; in interrupts
+ *	the interrupted one counts
+ * @reserved: 0
  *
  * The text is not touched. A probe belongs to the open file that made it and is
  * disarmed and destroyed when that is closed, unless KTRAMP_CREATE_KEEP.
@@ -310,6 +332,8 @@ struct ktramp_create {
 	__u32 reason;
 	char site[KTRAMP_SITE_MAX];
 	char why[KTRAMP_WHY_MAX];
+	__u32 pid;
+	__u32 reserved;
 };
 
 /**
@@ -366,10 +390,14 @@ struct ktramp_batch {
  * @region: (out) bytes of whole instructions displaced
  * @memory: (out) bytes of memory held for this probe, executable bytes included,
  *	per-CPU counters excluded
- * @reserved: 0
+ * @tactic: (out) &enum ktramp_tactic
  * @before: (out) bytes at the site when the probe was made
  * @now: (out) bytes at the site now
  * @site: (out) symbol+0xoffset
+ * @recursed: (out) those of @missed that found a handler running on their CPU already
+ * @filtered: (out) hits of other processes than @pid
+ * @pid: (out) the process it is for, 0 for all
+ * @reserved: 0
  *
  * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT).
  */
@@ -392,10 +420,14 @@ struct ktramp_probe_info {
 	__u32 length;
 	__u32 region;
 	__u32 memory;
-	__u32 reserved;
+	__u32 tactic;
 	__u8 before[KTRAMP_BYTES_MAX];
 	__u8 now[KTRAMP_BYTES_MAX];
 	char site[KTRAMP_SITE_MAX];
+	__u64 recursed;
+	__u64 filtered;
+	__u32 pid;
+	__u32 reserved;
 };
 
 /**

@@ -3,12 +3,15 @@
 #
 # Needs libzydis-dev, and for insn_libfuzzer clang with libclang-rt-14-dev.
 
-HOST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra
+HOST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wno-missing-field-initializers
 HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_OUT := $(O)/tests/host
 
 HOST_INSN_DEPS := module/insn.c module/insn.h module/insn_row.h module/insn_map.h \
 	module/insn_vex.h tests/host/host.mk
+HOST_PLAN_SRCS := module/plan.c module/func.c module/relocate.c module/insn.c
+HOST_PLAN_DEPS := $(HOST_PLAN_SRCS) module/plan.h module/func.h module/relocate.h \
+	module/refuse.h module/uapi/ktramp.h $(HOST_INSN_DEPS)
 HOST_DIFF_SRCS := tests/host/insn_diff.c tests/host/insn_oracle.c tests/host/insn_explain.c
 HOST_DIFF_HDRS := tests/host/insn_oracle.h tests/host/insn_explain.h
 
@@ -32,15 +35,14 @@ $(HOST_OUT)/insn_fuzz: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)
 $(HOST_OUT)/insn_diff: $(HOST_DIFF_SRCS) $(HOST_DIFF_HDRS) $(HOST_INSN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) -o $@ $(HOST_DIFF_SRCS) module/insn.c -lZydis -lZycore
 
-$(HOST_OUT)/plan_test: tests/host/plan_test.c module/plan.c module/plan.h module/refuse.h \
-		module/uapi/ktramp.h $(HOST_INSN_DEPS) | $(HOST_OUT)
-	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/plan.c module/insn.c \
+$(HOST_OUT)/plan_test: tests/host/plan_test.c $(HOST_PLAN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< $(HOST_PLAN_SRCS) \
 		-lZydis -lZycore
 
-$(HOST_OUT)/live_test: tests/host/live_test.c module/live.c module/live.h module/plan.c \
-		module/plan.h module/refuse.h module/uapi/ktramp.h $(HOST_INSN_DEPS) | $(HOST_OUT)
-	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/live.c module/plan.c \
-		module/insn.c
+$(HOST_OUT)/live_test: tests/host/live_test.c module/live.c module/live.h \
+		$(HOST_PLAN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/live.c \
+		$(HOST_PLAN_SRCS)
 
 # Runs until stopped: make .output/tests/host/insn_libfuzzer && .output/tests/host/insn_libfuzzer
 $(HOST_OUT)/insn_libfuzzer: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)

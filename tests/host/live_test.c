@@ -124,17 +124,21 @@ static u32 parse(const char *hex, u8 *code, u32 max)
 
 static int check(unsigned int nr, const struct row *row)
 {
-	u8 code[64];
-	const struct ktramp_func func = {
+	static const struct ktramp_thunks no_thunks;
+	u8 code[64], marks[64];
+	struct ktramp_func func = {
 		.code = code,
+		.marks = marks,
 		.addr = 0xffffffff81000000,
 		.size = parse(row->hex, code, sizeof(code)),
 	};
 	struct ktramp_refusal refusal;
 	struct ktramp_dead dead = {};
 	struct ktramp_site site;
-	int err = ktramp_plan_site(&site, &func, 0, &refusal);
+	int err;
 
+	ktramp_func_scan(&func, &no_thunks);
+	err = ktramp_plan_site(&site, &func, 0, &refusal);
 	if (!err)
 		dead = ktramp_plan_dead(&site);
 	if (!err && dead.regs == row->regs && dead.flags == row->flags) {

@@ -38,6 +38,8 @@ struct region_row {
 	unsigned int reason;	/* 0: a region, of @len bytes and @nr instructions */
 	unsigned int len, nr;
 	bool ends;
+	unsigned int pin;	/* offset of the first int3 in the jump */
+	unsigned int jump;	/* its bytes, if it needs more than 5 */
 };
 
 static const struct region_row regions[] = {
@@ -49,22 +51,25 @@ static const struct region_row regions[] = {
 	{ "ret, padding behind it", "c3 cccccccc", 0, 0, 5, 1, true },
 	{ "jmp short, padding behind it", "eb03 cccccc c3", 0, 0, 5, 1, true },
 	{ "ret, too little padding", "c3 cccc", 0, KTRAMP_R_SHORT, 0, 0, false },
-	{ "ret, code behind it", "c3 90 90 90 90 90", 0, KTRAMP_R_SHORT, 0, 0, false },
+	{ "ret, nops behind it", "c3 90 90 90 90 90", 0, 0, 5, 1, true },
+	{ "ret, code behind it", "c3 90 4883c001 c3", 0, KTRAMP_R_SHORT, 0, 0, false },
 	{ "4 bytes left", "488d0437", 0, KTRAMP_R_SHORT, 0, 0, false },
-	{ "a loop to byte 4", "488d0437 4883c001 75fa c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
-	{ "a loop to byte 1", "90 90 90 90 90 75fa c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
+	{ "a loop to byte 4", "488d0437 4883c001 75fa c3", 0, 0, 8, 2, false, 4, 7 },
+	{ "loops to bytes 1 and 4", "90 488d00 4883c001 75fa 75f5 c3", 0, KTRAMP_R_TARGETED },
+	{ "a loop to the middle of byte 0", "488d8778563412 75fb c3", 0, KTRAMP_R_TARGETED },
+	{ "a loop to byte 1", "90 90 90 90 90 75fa c3", 0, 0, 5, 5, false, 1 },
 	{ "a loop to byte 0", "90 90 90 90 90 75f9 c3", 0, 0, 5, 5, false },
 	{ "a loop to byte 5", "488d8778563412 75fc c3", 0, 0, 7, 1, false },
 	{ "a jump from far behind",
-	  "90 90 90 90 90 90 eb f9 c3", 0, KTRAMP_R_TARGETED, 0, 0, false },
+	  "90 90 90 90 90 90 eb f9 c3", 0, 0, 5, 5, false, 1 },
 	{ "a branch from in front",
-	  "7501 90 90 90 90 90 90 c3", 2, KTRAMP_R_TARGETED, 0, 0, false },
+	  "7501 90 90 90 90 90 90 c3", 2, 0, 5, 5, false, 1 },
 	{ "an indirect jump anywhere", "488d8778563412 ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
-	{ "call *%rax, 2 bytes", "ffd0 4801f0 c3", 0, KTRAMP_R_REGION, 0, 0, false },
+	{ "call *%rax, 2 bytes", "ffd0 4801f0 c3", 0, 0, 5, 2, false, 2 },
 	{ "call rel32 last in it", "90 e800000000 c3", 0, 0, 6, 2, false },
-	{ "call in its first bytes", "ffd0 90 90 90 c3", 0, KTRAMP_R_REGION, 0, 0, false },
-	{ "a jcc back into it", "90 75fe 90 90 90 c3", 0, KTRAMP_R_REGION, 0, 0, false },
-	{ "int3 in it", "90 cc 90 90 90 c3", 0, KTRAMP_R_TRAPS, 0, 0, false },
+	{ "call in its first bytes", "ffd0 90 90 90 c3", 0, 0, 5, 4, false, 2 },
+	{ "a jcc back into it", "90 75fe 90 90 90 c3", 0, 0, 5, 4, false, 1 },
+	{ "int3 in it", "90 cc 90 90 90 c3", 0, KTRAMP_R_PATCHED, 0, 0, false },
 	{ "ud2 in it", "90 0f0b 90 90 c3", 0, KTRAMP_R_TRAPS, 0, 0, false },
 	{ "iret in it", "90 48cf 90 90 90 c3", 0, KTRAMP_R_TRAPS, 0, 0, false },
 	{ "mov to SS in it", "8ed0 90 90 90 c3", 0, KTRAMP_R_REGION, 0, 0, false },
@@ -95,6 +100,17 @@ static size_t unhex(const char *text, u8 *bytes)
 	return n;
 }
 
+/* A function of these bytes, marked. */
+static struct ktramp_func function(const u8 *code, u32 size)
+{
+	static const struct ktramp_thunks no_thunks;
+	static u8 marks[64];
+	struct ktramp_func func = { .code = code, .marks = marks, .addr = FUNC, .size = size };
+
+	ktramp_func_scan(&func, &no_thunks);
+	return func;
+}
+
 static void check_regions(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
@@ -102,10 +118,9 @@ static void check_regions(void)
 		struct ktramp_refusal r = { 0 };
 		struct ktramp_region region = { 0 };
 		struct ktramp_site site;
+		unsigned int jump = row->jump ? row->jump : KTRAMP_JMP_SIZE;
 		u8 code[64];
-		struct ktramp_func func = {
-			.code = code, .addr = FUNC, .size = unhex(row->code, code),
-		};
+		struct ktramp_func func = function(code, unhex(row->code, code));
 		int err = ktramp_plan_site(&site, &func, row->site, &r);
 
 		if (!err)
@@ -119,6 +134,9 @@ static void check_regions(void)
 		CHECK(region.len == row->len, "%s: %u bytes", row->what, region.len);
 		CHECK(region.nr == row->nr, "%s: %u instructions", row->what, region.nr);
 		CHECK(region.ends == row->ends, "%s: ends %d", row->what, region.ends);
+		CHECK(region.nr_pins == !!row->pin && region.pin[0].at == row->pin,
+		      "%s: %u pins, at %u", row->what, region.nr_pins, region.pin[0].at);
+		CHECK(region.jump == jump, "%s: a jump of %u bytes", row->what, region.jump);
 	}
 }
 
@@ -167,7 +185,7 @@ struct copy {
 /* Relocate the site's single instruction and read the result. */
 static bool relocate(const u8 *code, size_t size, struct copy *copy, struct ktramp_emit *e)
 {
-	struct ktramp_func func = { .code = code, .addr = FUNC, .size = size };
+	struct ktramp_func func = function(code, size);
 	struct ktramp_refusal r = { 0 };
 	struct ktramp_site site;
 	u32 at = 0;
@@ -307,14 +325,13 @@ static void check_ends(void)
 
 	for (unsigned int i = 0; i < 2; i++) {
 		u8 code[32], buf[64];
-		struct ktramp_func func = { .code = code, .addr = FUNC };
+		struct ktramp_func func = function(code, unhex(codes[i], code));
 		struct ktramp_emit e = { .buf = buf, .max = sizeof(buf), .addr = DETOUR };
 		struct ktramp_refusal r = { 0 };
 		struct ktramp_region region;
 		struct ktramp_site site;
 		struct decoded last;
 
-		func.size = unhex(codes[i], code);
 		CHECK(!ktramp_plan_site(&site, &func, 0, &r) &&
 		      !ktramp_plan_region(&site, &region, &r) &&
 		      !ktramp_synthesize_region(&e, &site, &region), "%s", r.why);

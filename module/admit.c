@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Admission: what the kernel refuses to kprobes is refused to us, and so is what runs
+ * before our handler can.
+ *
+ * register_kprobe() walks over all jump labels, static calls and BUGs for each question,
+ * millions of instructions. So it is asked once a function, for what is a property of the
+ * function: the blacklist, and whether ftrace owns its entry. What is a property of the
+ * instruction is in the marks (image.c), or asked for where they are blind.
+ */
+#include <linux/bitfield.h>
+#include <linux/kprobes.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "admit.h"
+#include "target.h"
+
+/*
+ * Verdicts by address / 16. The rest of the address is kept in the entry: two functions
+ * of less than 16 bytes take turns.
+ */
+static DEFINE_XARRAY(verdicts);
+
+#define VERDICT_SHIFT	4
+#define VERDICT_REFUSED	BIT(0)
+#define VERDICT_FTRACE	GENMASK(2, 1)	/* 0: none; 1: at +0; 2: at +4 */
+#define VERDICT_LOW	GENMASK(6, 3)	/* low bits of the address */
+
+static const s8 ftrace_offset[] = { -1, 0, 4, -1 };
+
+/*
+ * What runs between an int3 and our handler, and from there to the IRET; between a #DB and
+ * our handler, likewise. The kernel's own kprobes are served earlier, so its blacklist does
+ * not have all of them. Found by tracing hits (Documentation/xray.rst), not by reading.
+ */
+static const char * const recursive[] = {
+	"notify_die",
+	"atomic_notifier_call_chain",
+	"notifier_call_chain",
+	"hw_breakpoint_exceptions_notify",
+	"kprobe_exceptions_notify",
+	"trace_die_panic_handler",
+	"trace_die_handler",
+	"kgdb_notify",
+	"__rcu_read_lock",
+	"__rcu_read_unlock",
+	"rcu_read_unlock_special",
+	"__x86_return_thunk",
+	"__x86_indirect_thunk_array",
+	"entry_untrain_ret",
+	"retbleed_return_thunk",
+	"retbleed_untrain_ret",
+	"srso_return_thunk",
+	"srso_safe_ret",
+	"srso_untrain_ret",
+	"srso_alias_return_thunk",
+	"srso_alias_safe_ret",
+	"srso_alias_untrain_ret",
+	"zen_untrain_ret",
+};
+
+static bool is_recursive(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(recursive); i++)
+		if (!strcmp(name, recursive[i]))
+			return true;
+	return strstarts(name, "__x86_indirect_thunk_") ||
+	       strstarts(name, "__x86_indirect_call_thunk_") ||
+	       strstarts(name, "__x86_indirect_jump_thunk_");
+}
+
+/* Ask for @addr. @ftrace: (out) the address that ftrace owns, if it is there, or 0. */
+static int ask(unsigned long addr, unsigned long *ftrace)
+{
+	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
+	int err;
+
+	if (!kp)
+		return -ENOMEM;
+	kp->addr = (kprobe_opcode_t *)addr;
+	/* Taken back at once: left registered, a second user's arming would write over us. */
+	kp->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(kp);
+	*ftrace = kp->flags & KPROBE_FLAG_FTRACE ? (unsigned long)kp->addr : 0;
+	if (!err)
+		unregister_kprobe(kp);
+	kfree(kp);
+	return err;
+}
+
+static int refuse_kernel(int err, struct ktramp_refusal *r)
+{
+	if (err == -ENOMEM || err == -EINTR)
+		return err;
+	if (err == -EBUSY)
+		return ktramp_refuse(r, err, KTRAMP_R_PATCHED,
+				     "the kernel is patching there: try again");
+	return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
+			     "the kernel refuses a kprobe there (error %d)", -err);
+}
+
+/* A 5-byte nop, or the call that ftrace makes of it. */
+static bool may_be_ftrace(const struct ktramp_func *func, u32 off)
+{
+	static const u8 nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+	if (off + sizeof(nop5) > func->size || !(func->marks[off] & KTRAMP_M_START))
+		return false;
+	return func->code[off] == 0xe8 || !memcmp(func->code + off, nop5, sizeof(nop5));
+}
+
+/* A lock prefix, or the one the kernel puts there on a machine with one CPU. */
+static bool is_lock(const struct ktramp_func *func, u32 off)
+{
+	return func->code[off] == 0xf0 || func->code[off] == 0x3e;
+}
+
+/* Would the answer be about the function, not about this instruction? */
+static bool is_ordinary(const struct ktramp_func *func, u32 off)
+{
+	struct ktramp_insn insn;
+
+	if (!(func->marks[off] & KTRAMP_M_START) || (func->marks[off] & KTRAMP_M_OWNED))
+		return false;
+	ktramp_func_decode(func, off, &insn);
+	return insn.branch == KTRAMP_BR_NONE && !is_lock(func, off);
+}
+
+/* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
+static u32 where_to_ask(const struct ktramp_func *func)
+{
+	u32 off;
+
+	for (off = 0; off <= 4; off += 4)
+		if (may_be_ftrace(func, off) && !(func->marks[off] & KTRAMP_M_OWNED))
+			return off;
+	for (off = 0; off < func->known; off++)
+		if (is_ordinary(func, off))
+			return off;
+	return 0;
+}
+
+static unsigned long find_verdict(const struct ktramp_func *func, bool *found)
+{
+	void *entry = xa_load(&verdicts, func->addr >> VERDICT_SHIFT);
+	unsigned long verdict = entry ? xa_to_value(entry) : 0;
+
+	*found = entry && FIELD_GET(VERDICT_LOW, verdict) ==
+		 (func->addr & (BIT(VERDICT_SHIFT) - 1));
+	return verdict;
+}
+
+static int ask_verdict(const struct ktramp_func *func, unsigned long *verdict,
+		       struct ktramp_refusal *r)
+{
+	unsigned long ftrace;
+	int err = ask(func->addr + where_to_ask(func), &ftrace);
+
+	if (err == -ENOMEM || err == -EINTR || err == -EBUSY || err == -ENOENT)
+		return refuse_kernel(err, r);
+	*verdict = FIELD_PREP(VERDICT_LOW, func->addr & (BIT(VERDICT_SHIFT) - 1));
+	if (err)
+		*verdict |= VERDICT_REFUSED;
+	else if (ftrace)
+		*verdict |= FIELD_PREP(VERDICT_FTRACE, ftrace == func->addr ? 1 : 2);
+	/* If it cannot be kept it is asked for again. */
+	xa_store(&verdicts, func->addr >> VERDICT_SHIFT, xa_mk_value(*verdict), GFP_KERNEL);
+	return 0;
+}
+
+/**
+ * ktramp_admit_function() - may there be a probe in a function?
+ * @ctx: the function, marked; @ctx->ftrace is filled in
+ * @r: (out) the refusal
+ *
+ * Context: process, under ktramp_mutex. The first time it costs millions of instructions.
+ * Return: 0; -EACCES it is on the kernel's list or on ours; -EBUSY; -ENOMEM.
+ */
+int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	unsigned long verdict;
+	bool found;
+	int err;
+
+	if (is_recursive(ctx->symbol.name))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
+				     ctx->symbol.name);
+	if (!strcmp(ctx->symbol.module, KBUILD_MODNAME) &&
+	    !ktramp_target_at(ctx->symbol.start))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s is part of ktramp itself", ctx->symbol.name);
+	verdict = find_verdict(&ctx->func, &found);
+	if (!found) {
+		err = ask_verdict(&ctx->func, &verdict, r);
+		if (err)
+			return err;
+	}
+	if (verdict & VERDICT_REFUSED)
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
+				     "the kernel refuses kprobes in %s", ctx->symbol.name);
+	ctx->ftrace = ftrace_offset[FIELD_GET(VERDICT_FTRACE, verdict)];
+	return 0;
+}
+
+/* Could these bytes be a jump label, a static call or a BUG? */
+static bool is_suspicious(const struct ktramp_insn *insn)
+{
+	if (insn->attr & KTRAMP_A_NOP)
+		return insn->len == 2 || insn->len == 5;
+	return insn->branch == KTRAMP_BR_JMP || insn->branch == KTRAMP_BR_CALL ||
+	       insn->branch == KTRAMP_BR_TRAP || (insn->branch == KTRAMP_BR_JCC && insn->len == 6);
+}
+
+/**
+ * ktramp_admit_insn() - may there be a probe at, or over, this instruction?
+ * @ctx: its function, admitted
+ * @off: its offset
+ * @r: (out) the refusal
+ *
+ * Decides what the marks do not: everything if they are blind, otherwise just lock
+ * prefixes, which the kernel takes away from a machine with one CPU.
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: 0 or -EACCES, -EBUSY, -ENOMEM.
+ */
+int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
+{
+	struct ktramp_insn insn;
+	unsigned long ftrace;
+	int err;
+
+	ktramp_func_decode(&ctx->func, off, &insn);
+	if (!is_lock(&ctx->func, off) && !(ctx->blind && is_suspicious(&insn)))
+		return 0;
+	err = ask(ctx->func.addr + off, &ftrace);
+	return err ? refuse_kernel(err, r) : 0;
+}
+
+/* The text from @start on goes, and other text may come there. Under ktramp_mutex. */
+void ktramp_admit_forget(unsigned long start, unsigned long size)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_range(&verdicts, index, entry, start >> VERDICT_SHIFT,
+			  (start + size) >> VERDICT_SHIFT)
+		xa_erase(&verdicts, index);
+}
+
+void ktramp_admit_exit(void)
+{
+	xa_destroy(&verdicts);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which functions may be probed at all.
+ */
+#ifndef KTRAMP_ADMIT_H
+#define KTRAMP_ADMIT_H
+
+#include "context.h"
+
+int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r);
+int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r);
+void ktramp_admit_forget(unsigned long start, unsigned long size);
+void ktramp_admit_exit(void);
+
+#endif /* KTRAMP_ADMIT_H */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Read and mark the function around a site. The last one is kept: sites often come
+ * several to a function.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <asm/nospec-branch.h>
+
+#include "admit.h"
+#include "arm.h"
+#include "compat.h"
+#include "context.h"
+#include "image.h"
+#include "text.h"
+
+/* Functions larger than this are not planned in. */
+#define FUNC_SIZE_MAX	(1U << 20)
+
+/* Under ktramp_mutex. */
+static struct ktramp_context last;
+
+static struct ktramp_thunks thunks(void)
+{
+	struct ktramp_thunks t = { .land = IS_ENABLED(CONFIG_X86_KERNEL_IBT) };
+
+#if KTRAMP_HAS_RETPOLINE
+	/* One for each register, in their order. */
+	t.start = (u64)&__x86_indirect_thunk_rax;
+	t.end = (u64)&__x86_indirect_thunk_r15 + sizeof(retpoline_thunk_t);
+#endif
+	return t;
+}
+
+/* Forget the function that is kept: the text changed under it, or goes. */
+void ktramp_context_drop(void)
+{
+	kvfree(last.func.code);
+	kvfree(last.func.marks);
+	memset(&last, 0, sizeof(last));
+}
+
+/* A function's bytes as they are without our probes. Return: a buffer or an error pointer. */
+static u8 *read_function(unsigned long start, unsigned long size)
+{
+	u8 *code = kvmalloc(size, GFP_KERNEL);
+	int err;
+
+	if (!code)
+		return ERR_PTR(-ENOMEM);
+	err = ktramp_text_read(code, start, size);
+	if (err) {
+		kvfree(code);
+		return ERR_PTR(err);
+	}
+	ktramp_armed_recover(code, start, size);
+	return code;
+}
+
+/* Short branches of the function next door. */
+static int mark_neighbour(struct ktramp_func *func, unsigned long addr)
+{
+	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	u8 *code;
+	int err;
+
+	if (!symbol)
+		return -ENOMEM;
+	err = ktramp_symbol_at(symbol, addr);
+	if (!err && symbol->size <= FUNC_SIZE_MAX) {
+		code = read_function(symbol->start, symbol->size);
+		if (!IS_ERR(code)) {
+			ktramp_func_enter(func, code, symbol->start, symbol->size);
+			kvfree(code);
+		} else if (PTR_ERR(code) == -ENOMEM) {
+			err = -ENOMEM;
+		}
+	}
+	kfree(symbol);
+	return err == -ENOMEM ? err : 0;
+}
+
+/* @code becomes the context's, or is freed. */
+static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
+{
+	struct ktramp_thunks t = thunks();
+	const struct ktramp_image *image;
+	struct ktramp_func *func = &ctx->func;
+	int err;
+
+	func->code = code;
+	func->addr = ctx->symbol.start;
+	func->size = ctx->symbol.size;
+	func->marks = kvmalloc(func->size, GFP_KERNEL);
+	image = ktramp_image_at(&ctx->symbol, r);
+	if (IS_ERR(image))
+		return PTR_ERR(image);
+	if (!func->marks)
+		return -ENOMEM;
+	ctx->blind = image->blind;
+	ktramp_func_scan(func, &t);
+	ktramp_image_mark(image, func);
+	err = mark_neighbour(func, func->addr - 1);
+	if (!err)
+		err = mark_neighbour(func, func->addr + func->size);
+	if (!err)
+		err = ktramp_admit_function(ctx, r);
+	if (!err && ctx->ftrace >= 0)
+		func->marks[ctx->ftrace] |= KTRAMP_M_OWNED;
+	return err;
+}
+
+static bool is_last(unsigned long addr, const u8 *code)
+{
+	return last.func.code && addr - last.symbol.start < last.symbol.size &&
+	       !memcmp(last.func.code, code, last.symbol.size);
+}
+
+static int load(unsigned long addr, struct ktramp_refusal *r)
+{
+	struct ktramp_symbol *symbol = &last.symbol;
+	u8 *code;
+	int err;
+
+	if (!last.func.code || addr - symbol->start >= symbol->size) {
+		ktramp_context_drop();
+		err = ktramp_symbol_at(symbol, addr);
+		if (err == -ENOENT)
+			ktramp_refuse(r, err, KTRAMP_R_NOT_TEXT, "the address is in no function");
+		if (err)
+			return err;
+	}
+	if (symbol->size > FUNC_SIZE_MAX)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_DECODE,
+				     "the function's size of %lu bytes is not believable",
+				     symbol->size);
+	code = read_function(symbol->start, symbol->size);
+	if (IS_ERR(code))
+		return PTR_ERR(code);
+	if (is_last(addr, code)) {
+		kvfree(code);
+		return 0;
+	}
+	kvfree(last.func.code);
+	kvfree(last.func.marks);
+	last.func.marks = NULL;
+	return fill(&last, code, r);
+}
+
+/**
+ * ktramp_context_at() - the function around an address
+ * @addr: the address
+ * @r: (out) the refusal
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: the context, valid while the mutex is held; or an error pointer: -ENOENT no
+ * function; -EACCES, -EBUSY probes are not admitted there; -EOPNOTSUPP; -ENOMEM.
+ */
+struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r)
+{
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	err = load(addr, r);
+	if (!err)
+		return &last;
+	ktramp_context_drop();
+	return ERR_PTR(err);
+}
+
+/* The module goes: everything that is known of the kernel's text goes with it. */
+void ktramp_context_exit(void)
+{
+	ktramp_context_drop();
+	ktramp_admit_exit();
+	ktramp_images_exit();
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All that is known of the function around a site.
+ */
+#ifndef KTRAMP_CONTEXT_H
+#define KTRAMP_CONTEXT_H
+
+#include "func.h"
+#include "refuse.h"
+#include "symbol.h"
+
+/**
+ * struct ktramp_context - a function of the running kernel
+ * @symbol: where it is
+ * @func: its bytes without our probes, marked
+ * @blind: the kernel's tables are not known: hidden branches may be anywhere
+ * @ftrace: offset of the instruction that ftrace owns, or -1
+ */
+struct ktramp_context {
+	struct ktramp_symbol symbol;
+	struct ktramp_func func;
+	bool blind;
+	s32 ftrace;
+};
+
+struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r);
+void ktramp_context_drop(void);
+void ktramp_context_exit(void);
+
+#endif /* KTRAMP_CONTEXT_H */

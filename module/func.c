@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Read a function from its first byte to its last: where instructions start, and where
+ * control may enter.
+ */
+#ifdef __KERNEL__
+#include <linux/string.h>
+#else
+#include <string.h>
+#endif
+
+#include "func.h"
+
+#define INT3		0xcc
+
+/* Decode at an offset of a function, never past its end. */
+int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_insn *insn)
+{
+	return ktramp_insn_decode(insn, func->code + off, func->size - off);
+}
+
+static bool is_endbr64(const struct ktramp_insn *insn)
+{
+	return insn->map == KTRAMP_MAP_0F && insn->opcode == 0x1e && insn->modrm == 0xfa &&
+	       (insn->prefix & KTRAMP_P_F3);
+}
+
+static bool is_thunk(const struct ktramp_thunks *thunks, u64 target)
+{
+	return target >= thunks->start && target < thunks->end;
+}
+
+static bool only_padding(const struct ktramp_func *func, u32 at)
+{
+	while (at < func->size && func->code[at] == INT3)
+		at++;
+	return at == func->size;
+}
+
+static void mark_branch(struct ktramp_func *func, const struct ktramp_thunks *thunks,
+			const struct ktramp_insn *insn, u32 at)
+{
+	s64 to = ktramp_branch_offset(insn, at);
+	bool indirect = insn->branch == KTRAMP_BR_JMP_IND;
+
+	if (insn->branch == KTRAMP_BR_JMP || insn->branch == KTRAMP_BR_JCC)
+		indirect = is_thunk(thunks, func->addr + to);
+	if (indirect && !thunks->land && func->indirect < 0)
+		func->indirect = at;
+	if (ktramp_insn_is_rel(insn) && to >= 0 && to < func->size)
+		func->marks[to] |= KTRAMP_M_ENTER;
+}
+
+/**
+ * ktramp_func_scan() - mark instructions and the targets of the function's own branches
+ * @func: @code, @marks, @addr and @size are set; @marks, @known and @indirect are filled in
+ * @thunks: how indirect jumps look
+ *
+ * It ends early, at @func->known, at bytes that are no instruction and at an int3 that
+ * control would fall into: somebody else's breakpoint, behind which the rest of the
+ * instruction it covers would be read as another one.
+ */
+void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thunks)
+{
+	struct ktramp_insn insn;
+	bool falls = false;
+	u32 at = 0;
+
+	memset(func->marks, 0, func->size);
+	func->indirect = -1;
+	while (at < func->size) {
+		int len = ktramp_func_decode(func, at, &insn);
+
+		if (len < 0)
+			break;
+		if (func->code[at] == INT3 && falls && !only_padding(func, at))
+			break;
+		func->marks[at] |= KTRAMP_M_START;
+		if (is_endbr64(&insn))
+			func->marks[at] |= KTRAMP_M_ENTER;
+		mark_branch(func, thunks, &insn, at);
+		falls = !ktramp_insn_ends_flow(&insn);
+		at += len;
+	}
+	func->known = at;
+}
+
+/**
+ * ktramp_func_enter() - mark where a neighbour's short branches enter a function
+ * @func: the function
+ * @code: the neighbour's bytes
+ * @addr: where it lives
+ * @size: bytes
+ *
+ * Compilers do not let one function branch into the middle of another, but for its own
+ * cold part, which is far; hand-written code does.
+ */
+void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 size)
+{
+	const struct ktramp_func other = { .code = code, .addr = addr, .size = size };
+	struct ktramp_insn insn;
+	u32 at = 0;
+
+	while (at < size) {
+		int len = ktramp_func_decode(&other, at, &insn);
+		s64 to;
+
+		if (len < 0)
+			break;
+		to = (s64)(addr - func->addr) + ktramp_branch_offset(&insn, at);
+		if (ktramp_insn_is_rel(&insn) && to > 0 && to < func->size)
+			func->marks[to] |= KTRAMP_M_ENTER;
+		at += len;
+	}
+}
+
+/* The offset of a branch in @func that goes to offset @to, or -1: it comes from elsewhere. */
+s64 ktramp_func_source(const struct ktramp_func *func, u32 to)
+{
+	struct ktramp_insn insn;
+	u32 at = 0;
+
+	while (at < func->known) {
+		int len = ktramp_func_decode(func, at, &insn);
+
+		if (len < 0)
+			break;
+		if (ktramp_insn_is_rel(&insn) && ktramp_branch_offset(&insn, at) == to)
+			return at;
+		at += len;
+	}
+	return -1;
+}
