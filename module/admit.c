@@ -129,14 +129,25 @@ static bool is_ordinary(const struct ktramp_func *func, u32 off)
 	return insn.branch == KTRAMP_BR_NONE && !is_lock(func, off);
 }
 
-/* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
-static u32 where_to_ask(const struct ktramp_func *func)
+/* Where the function's bytes say that ftrace owns its entry, or -1. Context: any. */
+s32 ktramp_admit_guess(const struct ktramp_func *func)
 {
 	u32 off;
 
 	for (off = 0; off <= 4; off += 4)
 		if (may_be_ftrace(func, off) && !(func->marks[off] & KTRAMP_M_OWNED))
 			return off;
+	return -1;
+}
+
+/* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
+static u32 where_to_ask(const struct ktramp_func *func)
+{
+	s32 entry = ktramp_admit_guess(func);
+	u32 off;
+
+	if (entry >= 0)
+		return entry;
 	for (off = 0; off < func->known; off++)
 		if (is_ordinary(func, off))
 			return off;
@@ -171,9 +182,32 @@ static int ask_verdict(const struct ktramp_func *func, unsigned long *verdict,
 	return 0;
 }
 
+/* What needs no asking. Return: 0 or -EACCES with the reason. */
+int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	if (is_recursive(ctx->symbol.name))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
+				     ctx->symbol.name);
+	if (!strcmp(ctx->symbol.module, KBUILD_MODNAME) &&
+	    !ktramp_target_at(ctx->symbol.start))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s is part of ktramp itself", ctx->symbol.name);
+	return 0;
+}
+
+/* Ask about one address, remember nothing. Return: 0, or refuse_kernel()'s error. */
+int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r)
+{
+	unsigned long ftrace;
+	int err = ask(addr, &ftrace);
+
+	return err ? refuse_kernel(err, r) : 0;
+}
+
 /**
  * ktramp_admit_function() - may there be a probe in a function?
- * @ctx: the function, marked; @ctx->ftrace is filled in
+ * @ctx: the function, marked; @ctx->ftrace becomes certain, and its instruction owned
  * @r: (out) the refusal
  *
  * Context: process, under ktramp_mutex. The first time it costs millions of instructions.
@@ -185,14 +219,11 @@ int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r)
 	bool found;
 	int err;
 
-	if (is_recursive(ctx->symbol.name))
-		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
-				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
-				     ctx->symbol.name);
-	if (!strcmp(ctx->symbol.module, KBUILD_MODNAME) &&
-	    !ktramp_target_at(ctx->symbol.start))
-		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
-				     "%s is part of ktramp itself", ctx->symbol.name);
+	if (ctx->admitted)
+		return 0;
+	err = ktramp_admit_known(ctx, r);
+	if (err)
+		return err;
 	verdict = find_verdict(&ctx->func, &found);
 	if (!found) {
 		err = ask_verdict(&ctx->func, &verdict, r);
@@ -203,6 +234,9 @@ int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r)
 		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
 				     "the kernel refuses kprobes in %s", ctx->symbol.name);
 	ctx->ftrace = ftrace_offset[FIELD_GET(VERDICT_FTRACE, verdict)];
+	if (ctx->ftrace >= 0)
+		ctx->func.marks[ctx->ftrace] |= KTRAMP_M_OWNED;
+	ctx->admitted = true;
 	return 0;
 }
 
@@ -230,14 +264,11 @@ static bool is_suspicious(const struct ktramp_insn *insn)
 int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
 {
 	struct ktramp_insn insn;
-	unsigned long ftrace;
-	int err;
 
 	ktramp_func_decode(&ctx->func, off, &insn);
 	if (!is_lock(&ctx->func, off) && !(ctx->blind && is_suspicious(&insn)))
 		return 0;
-	err = ask(ctx->func.addr + off, &ftrace);
-	return err ? refuse_kernel(err, r) : 0;
+	return ktramp_admit_ask(ctx->func.addr + off, r);
 }
 
 /* The text from @start on goes, and other text may come there. Under ktramp_mutex. */

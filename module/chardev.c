@@ -19,6 +19,7 @@
 #include "mechanism.h"
 #include "native.h"
 #include "probe.h"
+#include "scan.h"
 #include "slot.h"
 #include "symbol.h"
 #include "target.h"
@@ -356,6 +357,15 @@ static long do_regs(struct file *file, void *arg)
 	return err;
 }
 
+static long do_scan(struct file *file, void *arg)
+{
+	struct ktramp_scan *scan = arg;
+
+	if ((scan->flags & ~KTRAMP_SCAN_ASK) || scan->reserved)
+		return -EINVAL;
+	return shows_addresses() ? ktramp_scan(scan) : -EPERM;
+}
+
 static long do_load(struct file *file, void *arg)
 {
 	return ktramp_bench_load(arg);
@@ -381,6 +391,7 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_RUN, do_run),
 	COMMAND(KTRAMP_IOC_REGS, do_regs),
 	COMMAND(KTRAMP_IOC_LOAD, do_load),
+	COMMAND(KTRAMP_IOC_SCAN, do_scan),
 };
 
 /* Every struct begins with its size, as the caller knows it. */

@@ -87,7 +87,6 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	struct ktramp_thunks t = thunks();
 	const struct ktramp_image *image;
 	struct ktramp_func *func = &ctx->func;
-	int err;
 
 	func->code = code;
 	func->addr = ctx->symbol.start;
@@ -101,14 +100,10 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	ctx->blind = image->blind;
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);
-	err = mark_neighbour(func, func->addr - 1);
-	if (!err)
-		err = mark_neighbour(func, func->addr + func->size);
-	if (!err)
-		err = ktramp_admit_function(ctx, r);
-	if (!err && ctx->ftrace >= 0)
-		func->marks[ctx->ftrace] |= KTRAMP_M_OWNED;
-	return err;
+	ctx->admitted = false;
+	ctx->ftrace = ktramp_admit_guess(func);
+	return mark_neighbour(func, func->addr - 1) ?:
+	       mark_neighbour(func, func->addr + func->size);
 }
 
 static bool is_last(unsigned long addr, const u8 *code)
@@ -155,7 +150,7 @@ static int load(unsigned long addr, struct ktramp_refusal *r)
  *
  * Context: process, under ktramp_mutex.
  * Return: the context, valid while the mutex is held; or an error pointer: -ENOENT no
- * function; -EACCES, -EBUSY probes are not admitted there; -EOPNOTSUPP; -ENOMEM.
+ * function; -EBUSY its module comes or goes; -EOPNOTSUPP; -ENOMEM.
  */
 struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r)
 {

@@ -14,13 +14,15 @@
  * @symbol: where it is
  * @func: its bytes without our probes, marked
  * @blind: the kernel's tables are not known: hidden branches may be anywhere
- * @ftrace: offset of the instruction that ftrace owns, or -1
+ * @ftrace: offset of the instruction that ftrace owns, or -1; a guess until @admitted
+ * @admitted: the kernel was asked, and probes may be here
  */
 struct ktramp_context {
 	struct ktramp_symbol symbol;
 	struct ktramp_func func;
 	bool blind;
 	s32 ftrace;
+	bool admitted;
 };
 
 struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r);

@@ -143,22 +143,53 @@ static int plan_entry(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return 0;
 }
 
+static int find_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_site *site,
+		     struct ktramp_refusal *r)
+{
+	int err = ktramp_plan_site(site, &ctx->func, off, r);
+
+	if (!err && ctx->func.code[off] == INT3_INSN_OPCODE)
+		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				    "an int3 stands there: somebody else's probe, or padding");
+	return err;
+}
+
 static int plan_ours(struct ktramp_probe *p, const struct ktramp_mechanism_ops *ops,
 		     const struct ktramp_context *ctx, struct ktramp_refusal *r)
 {
 	u32 off = ktramp_probe_addr(p) - ctx->func.addr;
 	struct ktramp_site site;
-	int err;
 
 	if (off == (u32)ctx->ftrace)
 		return plan_entry(p, r);
-	err = ktramp_plan_site(&site, &ctx->func, off, r);
-	if (!err && ctx->func.code[off] == INT3_INSN_OPCODE)
-		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
-				    "an int3 stands there: somebody else's probe, or padding");
-	if (!err)
-		err = plan_at(p, ops, ctx, &site, r);
-	return err;
+	return find_insn(ctx, off, &site, r) ?: plan_at(p, ops, ctx, &site, r);
+}
+
+/**
+ * ktramp_plan_dry() - what would be planned, without a slot and without asking the kernel
+ * @p: a scratch probe with mechanism and handler; @p->tactic and more is filled in
+ * @ctx: the function
+ * @off: offset of the site in it
+ * @r: (out) the refusal
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: 0, or the errno that ktramp_plan() would refuse with.
+ */
+int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u32 off,
+		    struct ktramp_refusal *r)
+{
+	u8 buf[KTRAMP_CODE_MAX];
+	struct ktramp_draft draft = {
+		.emit = { .buf = buf, .max = sizeof(buf), .addr = ktramp_slot_base() },
+	};
+	struct ktramp_site site;
+
+	p->trap.addr = ctx->func.addr + off;
+	p->tactic = KTRAMP_TACTIC_NONE;
+	if (off == (u32)ctx->ftrace)
+		return plan_entry(p, r);
+	return find_insn(ctx, off, &site, r) ?:
+	       ktramp_mechanism(p->mechanism)->prepare(p, &site, &draft, r);
 }
 
 /* The hook is the nop, of 2 or 5 bytes as objtool chose. */
@@ -186,11 +217,15 @@ static bool is_tracepoint(enum ktramp_mechanism mechanism)
 int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
-	const struct ktramp_context *ctx = ktramp_context_at(ktramp_probe_addr(p), r);
+	struct ktramp_context *ctx = ktramp_context_at(ktramp_probe_addr(p), r);
+	int err;
 	u32 off;
 
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
+	err = ktramp_admit_function(ctx, r);
+	if (err)
+		return err;
 	off = ktramp_probe_addr(p) - ctx->func.addr;
 	if (ops->at_entry || off == 0)
 		off = entry_of(&ctx->func);

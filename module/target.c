@@ -137,7 +137,7 @@ TARGET(sti, "pushf\n cli\n", "sti",
 TARGET(cli, "pushf\n sti\n", "cli",
 	"pushf\n pop %rax\n popf\n and $0x200, %eax\n add %rdi, %rax\n" RETURN)
 
-/* A loop's head 3 bytes behind the site: a jump would be cut in two. */
+/* A loop's head 3 bytes behind the site: it enters the jump, three times a call. */
 TARGET(targeted, "mov %rdi, %rax\n mov $3, %ecx\n", "inc %rcx",
 	"1: add $1, %rax\n dec %rcx\n jnz 1b\n" RETURN)
 
@@ -292,7 +292,7 @@ static const struct ktramp_target targets[] = {
 	ROW(popf, "popf", a_and_1, "loads all flags, TF and IF among them"),
 	ROW(sti, "sti", a_and_if, "sets IF"),
 	ROW(cli, "cli", a_only, "clears IF"),
-	ROW(targeted, "inc %rcx", a_and_4, "a loop comes back to 3 bytes behind it: no jump fits"),
+	ROW(targeted, "inc %rcx", a_and_4, "a loop comes back to 3 bytes behind it, into the jump"),
 	ROW(regs, "nopl (%rax)", sum_and_1, "known numbers in the registers"),
 	{ .name = "plain", .insn = "(compiled)", .text = "C function, for comparison with the next",
 	  .fn = ktramp_target_plain, .expect = sum_and_1 },

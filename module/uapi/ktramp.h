@@ -580,6 +580,79 @@ struct ktramp_load {
 	__u64 wrong;
 };
 
+/* &ktramp_scan.flags: ask the kernel itself about a kprobe at each of them. */
+#define KTRAMP_SCAN_ASK		(1U << 0)
+
+/* Functions longer than this are not planned in; no instruction is shorter than a byte. */
+#define KTRAMP_SCAN_MAX		(1U << 20)
+
+/* &ktramp_scan_insn.marks */
+#define KTRAMP_SCAN_ENTER	(1U << 0)	/* control may come from elsewhere */
+#define KTRAMP_SCAN_BRANCH	(1U << 1)	/* a relative branch, @to is valid */
+
+/**
+ * struct ktramp_scan_insn - what could be done at one instruction
+ * @offset: (out) of it in the function
+ * @to: (out) where it branches to, counted from the function's first byte
+ * @length: (out) bytes
+ * @marks: (out) KTRAMP_SCAN_*
+ * @tactic: (out) &enum ktramp_tactic of a jump there
+ * @kernel: (out) KTRAMP_R_NONE if nothing known is against a kprobe there, or the reason.
+ *	Without KTRAMP_SCAN_ASK it leaves the kernel's blacklist out, which
+ *	debugfs/kprobes/blacklist has
+ * @reason: (out) at index m, for mechanism m: &enum ktramp_reason. KTRAMP_R_NONE for those
+ *	that were not asked for
+ */
+struct ktramp_scan_insn {
+	__u32 offset;
+	__s32 to;
+	__u8 length;
+	__u8 marks;
+	__u8 tactic;
+	__u8 kernel;
+	__u8 reason[8];
+};
+
+/**
+ * struct ktramp_scan - plan at the instructions of a function (KTRAMP_IOC_SCAN)
+ * @size: (in) sizeof(struct ktramp_scan)
+ * @flags: (in) 0 or KTRAMP_SCAN_ASK
+ * @address: (in) any address in the function; (out) its first byte
+ * @insns: (in) pointer to @max structs ktramp_scan_insn
+ * @first: (in) number of the first instruction that is wanted, from 0
+ * @max: (in) how many are wanted, 1 .. KTRAMP_SCAN_MAX
+ * @mechanisms: (in) bit m set: plan for mechanism m of &enum ktramp_mechanism, ours only
+ * @nr: (out) instructions the function has; those of them that are wanted are written
+ * @length: (out) bytes of the function
+ * @known: (out) bytes of it that are decoded instructions
+ * @reason: (out) &enum ktramp_reason if there can be no probe in the function at all
+ * @reserved: 0
+ * @why: (out) the sentence for @reason
+ *
+ * Nothing is made and no text is written. Slots that are taken are not minded. Without
+ * KTRAMP_SCAN_ASK the kernel is not asked, which would cost it millions of instructions
+ * each time. What a mechanism would write, and its refusal as a sentence, are told
+ * by making a probe (KTRAMP_IOC_CREATE).
+ *
+ * Errors: -ENOENT no function there; -EINVAL; -EPERM addresses are hidden from the caller;
+ * -EBUSY its module comes or goes; -EOPNOTSUPP; -EFAULT; -EINTR; -ENOMEM.
+ */
+struct ktramp_scan {
+	__u32 size;
+	__u32 flags;
+	__u64 address;
+	__u64 insns;
+	__u32 first;
+	__u32 max;
+	__u32 mechanisms;
+	__u32 nr;
+	__u32 length;
+	__u32 known;
+	__u32 reason;
+	__u32 reserved;
+	char why[KTRAMP_WHY_MAX];
+};
+
 #define KTRAMP_IOC_MAGIC	0xbb
 
 #define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
@@ -594,5 +667,6 @@ struct ktramp_load {
 #define KTRAMP_IOC_RUN		_IOWR(KTRAMP_IOC_MAGIC, 10, struct ktramp_run)
 #define KTRAMP_IOC_REGS		_IOWR(KTRAMP_IOC_MAGIC, 11, struct ktramp_regs)
 #define KTRAMP_IOC_LOAD		_IOWR(KTRAMP_IOC_MAGIC, 12, struct ktramp_load)
+#define KTRAMP_IOC_SCAN		_IOWR(KTRAMP_IOC_MAGIC, 13, struct ktramp_scan)
 
 #endif /* _UAPI_KTRAMP_H */

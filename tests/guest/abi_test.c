@@ -79,6 +79,21 @@ CALL_VARIANT(code, KTRAMP_IOC_CODE, ktramp_code);
 CALL_VARIANT(run, KTRAMP_IOC_RUN, ktramp_run);
 CALL_VARIANT(regs, KTRAMP_IOC_REGS, ktramp_regs);
 CALL_VARIANT(load, KTRAMP_IOC_LOAD, ktramp_load);
+CALL_VARIANT(scan, KTRAMP_IOC_SCAN, ktramp_scan);
+
+static void fill_scan(struct ktramp_scan *scan)
+{
+	static struct ktramp_scan_insn insns[4];
+	struct ktramp_target_info target;
+	int fd = kt_open();
+
+	kt_target(fd, 0, &target);
+	close(fd);
+	scan->address = target.address;
+	scan->insns = (unsigned long)insns;
+	scan->max = ARRAY_SIZE(insns);
+	scan->mechanisms = 1U << KTRAMP_JUMP;
+}
 
 static void fill(union any *any, unsigned long request, __u32 *id)
 {
@@ -107,6 +122,9 @@ static void fill(union any *any, unsigned long request, __u32 *id)
 		break;
 	case KTRAMP_IOC_RUN:
 		((struct ktramp_run *)any)->loops = 1;
+		break;
+	case KTRAMP_IOC_SCAN:
+		fill_scan((struct ktramp_scan *)any);
 		break;
 	case KTRAMP_IOC_REGS:
 		((struct ktramp_regs *)any)->id = *id;
@@ -201,7 +219,7 @@ TEST_F(call, has_one_number_one_direction_and_one_size_only)
 	EXPECT_EQ(-ENOTTY, kt_ioctl(self->fd, other, &self->any));
 	other = _IOC(_IOC_READ | _IOC_WRITE, 'k', _IOC_NR(variant->request), variant->size);
 	EXPECT_EQ(-ENOTTY, kt_ioctl(self->fd, other, &self->any));
-	other = _IOC(_IOC_READ | _IOC_WRITE, KTRAMP_IOC_MAGIC, 13, variant->size);
+	other = _IOC(_IOC_READ | _IOC_WRITE, KTRAMP_IOC_MAGIC, 255, variant->size);
 	EXPECT_EQ(-ENOTTY, kt_ioctl(self->fd, other, &self->any));
 	other = _IOC(_IOC_READ | _IOC_WRITE, KTRAMP_IOC_MAGIC, 0, variant->size);
 	EXPECT_EQ(-ENOTTY, kt_ioctl(self->fd, other, &self->any));
@@ -239,6 +257,7 @@ TEST_F(device, refuses_reserved_fields_that_are_not_zero)
 	struct ktramp_mechanism_info mechanism = { .size = sizeof(mechanism), .mechanism = 1 };
 	struct ktramp_probe_info probe = { .size = sizeof(probe) };
 	struct ktramp_load load = { .size = sizeof(load), .reserved = 1 };
+	struct ktramp_scan scan = { .size = sizeof(scan), .reserved = 1 };
 	int id = kt_create(self->fd, "lea", KTRAMP_JUMP);
 
 	ASSERT_LT(0, id);
@@ -250,6 +269,7 @@ TEST_F(device, refuses_reserved_fields_that_are_not_zero)
 	probe.reserved = 1;
 	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_PROBE, &probe));
 	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_LOAD, &load));
+	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_SCAN, &scan));
 }
 
 TEST_F(device, wants_runs_on_the_target_of_an_armed_probe)
@@ -290,13 +310,13 @@ static const struct {
 	{ "vfs_read+0x100000", KTRAMP_JUMP, KTRAMP_COUNT, -EINVAL, KTRAMP_R_NOT_TEXT },
 	{ "0x1000", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NOT_TEXT },
 	{ "0xffffffffffffffff", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NOT_TEXT },
-	{ "jiffies", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NO_SYMBOL },
+	{ "jiffies", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NOT_TEXT },
 	{ "exc_int3", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_BLACKLIST },
 	{ "notify_die+0x10", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_RECURSION },
 	{ "ktramp_handle_count", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_RECURSION },
 	{ "ktramp_target_lea", KTRAMP_INT3_BOOST, KTRAMP_COUNT, -EBUSY, KTRAMP_R_PATCHED },
 	{ "lea", KTRAMP_TRACEPOINT, KTRAMP_COUNT, -EOPNOTSUPP, KTRAMP_R_SHAPE },
-	{ "tracepoint", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_BLACKLIST },
+	{ "tracepoint", KTRAMP_JUMP, KTRAMP_COUNT, -EBUSY, KTRAMP_R_PATCHED },
 };
 
 TEST_F_TIMEOUT(device, refuses_wrong_sites_with_errno_reason_and_sentence, 120)

@@ -14,11 +14,9 @@
 #define FEW	40	/* where exceptions are counted */
 
 /* Short names for the table. */
-#define BLCK	KTRAMP_R_BLACKLIST
 #define NOEM	KTRAMP_R_NO_EMULATION
 #define LEAV	KTRAMP_R_LEAVES_SLOT
-#define TARG	KTRAMP_R_TARGETED
-#define REGN	KTRAMP_R_REGION
+#define PTCH	KTRAMP_R_PATCHED
 
 /* What the kernel's kprobe does with the instruction. */
 enum kernel {
@@ -32,6 +30,7 @@ enum kernel {
  * struct row - what can be done with a target's instruction
  * @emulate, @step_tf, @step_int3, @boost, @jump: refusal of our mechanism, 0 if it serves
  * @kernel: what kprobes do with it
+ * @jump_bp: #BP of one call through a jump that something else enters
  * @tf_bp: #BP of one hit of int3-step-tf, beyond the one at the site: QEMU lets STI hold off
  *	#DB until the int3 behind the copy
  * @tf_db: #DB of it: of rep, one an iteration and one behind the last
@@ -40,9 +39,9 @@ static const struct row {
 	const char *target;
 	__u8 emulate, step_tf, step_int3, boost, jump;
 	enum kernel kernel;
-	__u8 tf_bp, tf_db;
+	__u8 tf_bp, tf_db, jump_bp;
 } rows[] = {
-	/*                        emul  tf    int3  boost jump  kprobe     tf: bp db */
+	/*                        emul  tf    int3  boost jump  kprobe     tf: bp db, jump: bp */
 	{ "lea",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "nop",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "push",                0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
@@ -65,17 +64,17 @@ static const struct row {
 	{ "jmp_near",            0,    0,    LEAV, 0,    0,    EMULATES, 0, 1 },
 	{ "loop",                NOEM, 0,    LEAV, 0,    0,    EMULATES, 0, 1 },
 	{ "call",                0,    0,    LEAV, 0,    0,    EMULATES, 0, 1 },
-	{ "call_ind",            0,    0,    LEAV, 0,    REGN, EMULATES, 0, 1 },
+	{ "call_ind",            0,    0,    LEAV, 0,    0,    EMULATES, 0, 1, 1 },
 	{ "ret",                 0,    0,    LEAV, 0,    0,    EMULATES, 0, 1 },
 	{ "rep",                 NOEM, 0,    0,    0,    0,    OPTIMIZES, 0, 33 },
 	{ "pushf",               0,    0,    0,    0,    0,    EMULATES, 0, 1 },
 	{ "popf",                0,    0,    0,    0,    0,    EMULATES, 0, 1 },
 	{ "sti",                 0,    0,    0,    0,    0,    EMULATES, 1, 0 },
 	{ "cli",                 0,    0,    0,    0,    0,    EMULATES, 0, 1 },
-	{ "targeted",            NOEM, 0,    0,    0,    TARG, STEPS, 0, 1 },
+	{ "targeted",            NOEM, 0,    0,    0,    0,    STEPS, 0, 1, 3 },
 	{ "regs",                0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "plain",               0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
-	{ "tracepoint",          BLCK, BLCK, BLCK, BLCK, BLCK, REFUSES, 0, 1 },
+	{ "tracepoint",          PTCH, PTCH, PTCH, PTCH, PTCH, REFUSES, 0, 1 },
 };
 
 #define NR_ROWS	ARRAY_SIZE(rows)
@@ -266,6 +265,7 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 	for (i = 0; i < NR_ROWS; i++) {
 		const struct row *row = &rows[i];
 		bool steps = variant->mechanism == KTRAMP_INT3_STEP_TF;
+		bool jumps = variant->mechanism == KTRAMP_JUMP;
 
 		if (expected_refusal(row, variant->mechanism))
 			continue;
@@ -279,7 +279,8 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 		EXPECT_EQ(!transient, kt_bytes_are_armed(&probe, len)) WHERE;
 		check_calls(_metadata, self->fd, i, id);
 		check_exceptions(_metadata, self->fd, i, id,
-				 variant->bp + (steps ? row->tf_bp : 0), steps ? row->tf_db : 0);
+				 variant->bp + (steps ? row->tf_bp : 0) + (jumps ? row->jump_bp : 0),
+				 steps ? row->tf_db : 0);
 
 		ASSERT_EQ(0, kt_disarm(self->fd, id)) WHERE;
 		ASSERT_EQ(0, kt_probe(self->fd, id, &probe)) WHERE;

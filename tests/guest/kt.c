@@ -169,9 +169,14 @@ bool kt_bytes_are_armed(const struct ktramp_probe_info *probe, size_t len)
 		changed = 1;
 		break;
 	case KTRAMP_JUMP:
-		if (probe->now[0] != JMP || probe->address + JMP_SIZE + rel != probe->detour)
+		changed = probe->length;
+		for (size_t i = 0; i + JMP_SIZE < changed; i++)
+			if (probe->now[i] != PREFIX)
+				return false;
+		memcpy(&rel, probe->now + changed - sizeof(rel), sizeof(rel));
+		if (probe->now[changed - JMP_SIZE] != JMP ||
+		    probe->address + changed + rel != probe->detour)
 			return false;
-		changed = JMP_SIZE;
 		break;
 	case KTRAMP_KPROBE_OPT:
 		if (probe->now[0] != JMP)
