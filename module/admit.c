@@ -102,16 +102,6 @@ static int refuse_kernel(int err, struct ktramp_refusal *r)
 			     "the kernel refuses a kprobe there (error %d)", -err);
 }
 
-/* A 5-byte nop, or the call that ftrace makes of it. */
-static bool may_be_ftrace(const struct ktramp_func *func, u32 off)
-{
-	static const u8 nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-
-	if (off + sizeof(nop5) > func->size || !(func->marks[off] & KTRAMP_M_START))
-		return false;
-	return func->code[off] == 0xe8 || !memcmp(func->code + off, nop5, sizeof(nop5));
-}
-
 /* A lock prefix, or the one the kernel puts there on a machine with one CPU. */
 static bool is_lock(const struct ktramp_func *func, u32 off)
 {
@@ -132,12 +122,9 @@ static bool is_ordinary(const struct ktramp_func *func, u32 off)
 /* Where the function's bytes say that ftrace owns its entry, or -1. Context: any. */
 s32 ktramp_admit_guess(const struct ktramp_func *func)
 {
-	u32 off;
+	s32 off = ktramp_func_ftrace(func);
 
-	for (off = 0; off <= 4; off += 4)
-		if (may_be_ftrace(func, off) && !(func->marks[off] & KTRAMP_M_OWNED))
-			return off;
-	return -1;
+	return off >= 0 && !(func->marks[off] & KTRAMP_M_OWNED) ? off : -1;
 }
 
 /* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */

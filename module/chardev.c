@@ -361,7 +361,7 @@ static long do_scan(struct file *file, void *arg)
 {
 	struct ktramp_scan *scan = arg;
 
-	if ((scan->flags & ~KTRAMP_SCAN_ASK) || scan->reserved)
+	if (scan->flags & ~KTRAMP_SCAN_ASK)
 		return -EINVAL;
 	return shows_addresses() ? ktramp_scan(scan) : -EPERM;
 }

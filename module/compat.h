@@ -37,9 +37,17 @@
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->mem[MOD_TEXT].base)
 #define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->mem[MOD_TEXT].size)
+#define KTRAMP_MODULE_DATA_PARTS	3	/* MOD_DATA, MOD_RODATA, MOD_RO_AFTER_INIT */
+#define KTRAMP_MODULE_DATA(mod, part)	((unsigned long)(mod)->mem[MOD_DATA + (part)].base)
+#define KTRAMP_MODULE_DATA_SIZE(mod, part) ((mod)->mem[MOD_DATA + (part)].size)
 #else
 #define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->core_layout.base)
 #define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->core_layout.text_size)
+#define KTRAMP_MODULE_DATA_PARTS	1
+#define KTRAMP_MODULE_DATA(mod, part) \
+	((unsigned long)(mod)->core_layout.base + (mod)->core_layout.text_size)
+#define KTRAMP_MODULE_DATA_SIZE(mod, part) \
+	((mod)->core_layout.size - (mod)->core_layout.text_size)
 #endif
 
 #endif /* KTRAMP_COMPAT_H */

@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <asm/nospec-branch.h>
+#include <asm/text-patching.h>
 
 #include "admit.h"
 #include "arm.h"
@@ -21,9 +22,12 @@
 /* Under ktramp_mutex. */
 static struct ktramp_context last;
 
-static struct ktramp_thunks thunks(void)
+static struct ktramp_thunks thunks(const struct ktramp_image *image)
 {
-	struct ktramp_thunks t = { .land = IS_ENABLED(CONFIG_X86_KERNEL_IBT) };
+	struct ktramp_thunks t = {
+		.land = IS_ENABLED(CONFIG_X86_KERNEL_IBT),
+		.tables = image->pointers,
+	};
 
 #if KTRAMP_HAS_RETPOLINE
 	/* One for each register, in their order. */
@@ -58,8 +62,40 @@ static u8 *read_function(unsigned long start, unsigned long size)
 	return code;
 }
 
+/* The nops in front of a function, for which objtool and the kernel have a symbol. */
+static bool is_prefix(const struct ktramp_symbol *symbol)
+{
+	return strstarts(symbol->name, "__pfx_") || strstarts(symbol->name, "__cfi_");
+}
+
+/* Is it no function, but the nops in front of one? */
+bool ktramp_context_is_prefix(const struct ktramp_context *ctx)
+{
+	return is_prefix(&ctx->symbol);
+}
+
+/* The function next door: in front of @start, or at @end. */
+static int find_neighbour(struct ktramp_symbol *symbol, unsigned long addr, bool in_front)
+{
+	int err = ktramp_symbol_at(symbol, addr);
+
+	if (!err && is_prefix(symbol))
+		err = ktramp_symbol_at(symbol, in_front ? symbol->start - 1 :
+				       symbol->start + symbol->size);
+	return err;
+}
+
+/* Code with an entry for ftrace was compiled, and stays within itself. */
+static bool is_compiled(unsigned long start)
+{
+	u8 code[9];
+	const struct ktramp_func func = { .code = code, .addr = start, .size = sizeof(code) };
+
+	return !ktramp_text_read(code, start, sizeof(code)) && ktramp_func_ftrace(&func) >= 0;
+}
+
 /* Short branches of the function next door. */
-static int mark_neighbour(struct ktramp_func *func, unsigned long addr)
+static int mark_neighbour(struct ktramp_func *func, unsigned long addr, bool in_front)
 {
 	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
 	u8 *code;
@@ -67,8 +103,8 @@ static int mark_neighbour(struct ktramp_func *func, unsigned long addr)
 
 	if (!symbol)
 		return -ENOMEM;
-	err = ktramp_symbol_at(symbol, addr);
-	if (!err && symbol->size <= FUNC_SIZE_MAX) {
+	err = find_neighbour(symbol, addr, in_front);
+	if (!err && symbol->size <= FUNC_SIZE_MAX && !is_compiled(symbol->start)) {
 		code = read_function(symbol->start, symbol->size);
 		if (!IS_ERR(code)) {
 			ktramp_func_enter(func, code, symbol->start, symbol->size);
@@ -81,12 +117,55 @@ static int mark_neighbour(struct ktramp_func *func, unsigned long addr)
 	return err == -ENOMEM ? err : 0;
 }
 
+/* Where a jump out of the function leads: to text, or to what a kprobe was optimized into? */
+static bool leads_to_text(const struct ktramp_image *image, unsigned long addr)
+{
+	struct ktramp_symbol *symbol;
+	bool known;
+
+	if (addr - image->start < image->size)
+		return true;
+	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	/* The pages of kprobes, ftrace and BPF belong to modules of that name. */
+	known = symbol && !ktramp_symbol_at(symbol, addr) &&
+		!strstarts(symbol->module, "__builtin__") && strcmp(symbol->module, "bpf");
+	kfree(symbol);
+	return known;
+}
+
+static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off)
+{
+	s64 to = ktramp_branch_offset(insn, off);
+
+	return to < 0 || to >= func->size;
+}
+
+/*
+ * Somebody else's breakpoint or jump stands over an instruction whose length it hides: what
+ * follows would be read from its middle. An int3 that control comes to is no padding.
+ */
+static void stop_at_foreign(struct ktramp_func *func, const struct ktramp_image *image)
+{
+	struct ktramp_insn insn;
+	u32 off;
+
+	for (off = 0; off < func->known; off += insn.len) {
+		ktramp_func_decode(func, off, &insn);
+		if (func->code[off] == INT3_INSN_OPCODE && (func->marks[off] & KTRAMP_M_ENTER))
+			break;
+		if (func->code[off] == JMP32_INSN_OPCODE && leaves(func, &insn, off) &&
+		    !leads_to_text(image, func->addr + ktramp_branch_offset(&insn, off)))
+			break;
+	}
+	func->known = min(func->known, off);
+}
+
 /* @code becomes the context's, or is freed. */
 static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 {
-	struct ktramp_thunks t = thunks();
 	const struct ktramp_image *image;
 	struct ktramp_func *func = &ctx->func;
+	struct ktramp_thunks t;
 
 	func->code = code;
 	func->addr = ctx->symbol.start;
@@ -98,12 +177,14 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	if (!func->marks)
 		return -ENOMEM;
 	ctx->blind = image->blind;
+	t = thunks(image);
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);
+	stop_at_foreign(func, image);
 	ctx->admitted = false;
 	ctx->ftrace = ktramp_admit_guess(func);
-	return mark_neighbour(func, func->addr - 1) ?:
-	       mark_neighbour(func, func->addr + func->size);
+	return mark_neighbour(func, func->addr - 1, true) ?:
+	       mark_neighbour(func, func->addr + func->size, false);
 }
 
 static bool is_last(unsigned long addr, const u8 *code)

@@ -20,17 +20,16 @@
 #include "target.h"
 #include "text.h"
 
-static bool is_endbr64(const struct ktramp_func *func)
-{
-	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-
-	return func->size > sizeof(endbr64) && !memcmp(func->code, endbr64, sizeof(endbr64));
-}
-
-/* A function's first instruction, as kprobes see it: behind its endbr64. */
+/* A function's first instruction, as kprobes see it: behind its endbr64, or the sealed one. */
 static u32 entry_of(const struct ktramp_func *func)
 {
-	return is_endbr64(func) ? 4 : 0;
+	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
+
+	if (func->size <= sizeof(endbr64))
+		return 0;
+	return !memcmp(func->code, endbr64, sizeof(endbr64)) ||
+	       !memcmp(func->code, sealed, sizeof(sealed)) ? sizeof(endbr64) : 0;
 }
 
 /* The int3s in the jump need traps of their own. */

@@ -37,6 +37,53 @@ static bool only_padding(const struct ktramp_func *func, u32 at)
 	return at == func->size;
 }
 
+/* A 5-byte nop, or the call that ftrace makes of it. */
+static bool may_be_ftrace(const struct ktramp_func *func, u32 off)
+{
+	static const u8 nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+	return off + sizeof(nop5) <= func->size &&
+	       (func->code[off] == 0xe8 || !memcmp(func->code + off, nop5, sizeof(nop5)));
+}
+
+/* Where the bytes of an entry say that ftrace has its call, behind an endbr64, or -1. */
+s32 ktramp_func_ftrace(const struct ktramp_func *func)
+{
+	struct ktramp_insn insn;
+	u32 off = 0;
+
+	/* A sealed endbr64 is a nop of its length. */
+	if (ktramp_func_decode(func, 0, &insn) == 4 && (insn.attr & KTRAMP_A_NOP))
+		off = 4;
+	return may_be_ftrace(func, off) ? (s32)off : -1;
+}
+
+static void mark_own(struct ktramp_func *func, u64 addr)
+{
+	if (addr - func->addr < func->size)
+		func->marks[addr - func->addr] |= KTRAMP_M_ENTER;
+}
+
+/*
+ * An indirect jump takes its target from data, or from an address that the function itself
+ * makes: a label's, as an operand.
+ */
+static void mark_operands(struct ktramp_func *func)
+{
+	struct ktramp_insn insn;
+	u32 at;
+
+	for (at = 0; at < func->known; at += insn.len) {
+		ktramp_func_decode(func, at, &insn);
+		if (insn.attr & KTRAMP_A_RIPREL)
+			mark_own(func, func->addr + at + insn.len + insn.disp);
+		else if (insn.disp_len >= 4)
+			mark_own(func, insn.disp);
+		if (insn.imm_len >= 4 && !ktramp_insn_is_rel(&insn))
+			mark_own(func, insn.imm);
+	}
+}
+
 static void mark_branch(struct ktramp_func *func, const struct ktramp_thunks *thunks,
 			const struct ktramp_insn *insn, u32 at)
 {
@@ -83,6 +130,11 @@ void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thun
 		at += len;
 	}
 	func->known = at;
+	/* Code that was written by hand may also compute where it jumps to. */
+	if (func->indirect >= 0 && thunks->tables && ktramp_func_ftrace(func) >= 0) {
+		mark_operands(func);
+		func->indirect = -1;
+	}
 }
 
 /**

@@ -36,16 +36,19 @@ struct ktramp_func {
  * @start: first byte of the retpolines; a jump to one is an indirect jump
  * @end: behind their last byte
  * @land: indirect jumps land on endbr64 only, as objtool saw to (CONFIG_X86_KERNEL_IBT)
+ * @tables: every address in the image's data that leads into its text will be marked
  */
 struct ktramp_thunks {
 	u64 start;
 	u64 end;
 	bool land;
+	bool tables;
 };
 
 int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_insn *insn);
 void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thunks);
 void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 size);
+s32 ktramp_func_ftrace(const struct ktramp_func *func);
 s64 ktramp_func_source(const struct ktramp_func *func, u32 to);
 
 /* Where a relative branch at @off goes, as an offset in the function (may be outside). */

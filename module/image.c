@@ -130,6 +130,27 @@ static void read_branches(struct ktramp_image *image)
 	}
 }
 
+/* Jump tables, and the label addresses that a computed goto takes its target from. */
+static int read_pointers(struct ktramp_image *image, unsigned long from, unsigned long to)
+{
+	const size_t words = PAGE_SIZE / sizeof(unsigned long);
+	unsigned long *page = (unsigned long *)__get_free_page(GFP_KERNEL);
+	size_t i;
+
+	if (!page)
+		return -ENOMEM;
+	for (from &= PAGE_MASK; from < to; from += PAGE_SIZE) {
+		cond_resched();
+		/* Data that was freed after boot points nowhere. */
+		if (copy_from_kernel_nofault(page, (void *)from, PAGE_SIZE))
+			continue;
+		for (i = 0; i < words; i++)
+			enter(image, page[i]);
+	}
+	free_page((unsigned long)page);
+	return 0;
+}
+
 static void drop(struct ktramp_image *image)
 {
 	vfree(image->enter);
@@ -164,6 +185,23 @@ static bool find_table(const char *start, const char *end, const void **from, co
 	return *from && *to;
 }
 
+static int read_kernel_pointers(struct ktramp_image *image)
+{
+	const void *rodata, *rodata_end, *data, *data_end;
+	int err;
+
+	if (!find_table("__start_rodata", "__end_rodata", &rodata, &rodata_end) ||
+	    !find_table("_sdata", "_edata", &data, &data_end))
+		return 0;
+	err = read_pointers(image, (unsigned long)rodata, (unsigned long)rodata_end) ?:
+	      read_pointers(image, (unsigned long)data, (unsigned long)data_end);
+	if (err)
+		drop(image);
+	else
+		image->pointers = true;
+	return err;
+}
+
 static int build_kernel(struct ktramp_image *image)
 {
 	const void *from, *to;
@@ -191,7 +229,7 @@ static int build_kernel(struct ktramp_image *image)
 	} else {
 		image->blind = true;
 	}
-	return build(image, &t, true);
+	return build(image, &t, true) ?: read_kernel_pointers(image);
 }
 
 /* A module's name -> the module; its kobject is the only thing that can be asked for. */
@@ -206,6 +244,22 @@ static struct module *module_get_kobj(const char *name)
 			kobject_put(kobj);
 	}
 	return mod;
+}
+
+static int read_module_pointers(struct ktramp_image *image, struct module *mod)
+{
+	unsigned int part;
+	int err = 0;
+
+	for (part = 0; part < KTRAMP_MODULE_DATA_PARTS && !err; part++)
+		err = read_pointers(image, KTRAMP_MODULE_DATA(mod, part),
+				    KTRAMP_MODULE_DATA(mod, part) +
+				    KTRAMP_MODULE_DATA_SIZE(mod, part));
+	if (err)
+		drop(image);
+	else
+		image->pointers = true;
+	return err;
 }
 
 static int build_module(struct ktramp_image *image, struct module *mod)
@@ -226,7 +280,7 @@ static int build_module(struct ktramp_image *image, struct module *mod)
 	image->start = KTRAMP_MODULE_TEXT(mod);
 	image->size = KTRAMP_MODULE_TEXT_SIZE(mod);
 	/* Ours are written by hand, and their text is mostly slots. */
-	return build(image, &t, mod != THIS_MODULE);
+	return build(image, &t, mod != THIS_MODULE) ?: read_module_pointers(image, mod);
 }
 
 static struct ktramp_image *find_module_image(unsigned long addr)

@@ -20,6 +20,7 @@
  * @nr_owned: how many
  * @fixup: offsets of instructions with an exception table entry, sorted
  * @nr_fixup: how many
+ * @pointers: what in the image's data points into its text is in @enter
  * @blind: the tables were not found: @owned and @fixup are empty for that reason
  */
 struct ktramp_image {
@@ -30,6 +31,7 @@ struct ktramp_image {
 	u32 *fixup;
 	unsigned int nr_owned;
 	unsigned int nr_fixup;
+	bool pointers;
 	bool blind;
 };
 

@@ -14,6 +14,7 @@
 #include "plan.h"
 
 #define INT3		0xcc
+#define JMP32		0xe9
 
 /* cs: ignored by jmp rel32 */
 #define PREFIX		0x2e
@@ -29,6 +30,10 @@ static int refuse_unknown(const struct ktramp_func *func, struct ktramp_refusal 
 	if (func->code[func->known] == INT3)
 		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				     "somebody else's breakpoint at +0x%x hides what follows it",
+				     func->known);
+	if (func->code[func->known] == JMP32)
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "somebody else's jump at +0x%x hides what follows it",
 				     func->known);
 	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_DECODE,
 			     "bytes at +0x%x are no instruction known to ktramp", func->known);
@@ -130,22 +135,47 @@ int ktramp_plan_copy(const struct ktramp_site *site, struct ktramp_refusal *r)
 	       plan_shadow(&site->func, &site->insn, site->off, r);
 }
 
+/* Nothing falls into these bytes; what else may come there is looked for later. */
+static bool is_free(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off)
+{
+	return (func->code[off] == INT3 || (insn->attr & KTRAMP_A_NOP)) &&
+	       !has_mark(func, off, KTRAMP_M_OWNED);
+}
+
+/* One more instruction of the region: may it run elsewhere, and does control go on behind it? */
+static int displace_insn(const struct ktramp_site *site, const struct ktramp_insn *insn, u32 off,
+			 bool last, struct ktramp_region *region, struct ktramp_refusal *r)
+{
+	int err = plan_insn(&site->func, insn, off, r);
+
+	if (!err && last)
+		err = plan_shadow(&site->func, insn, off, r);
+	if (err)
+		return err;
+	region->nr++;
+	region->ends = ktramp_insn_ends_flow(insn);
+	if (ktramp_insn_is_rel(insn))
+		region->tactic = KTRAMP_TACTIC_REENCODE;
+	return 0;
+}
+
 /*
  * The whole instructions in the first @need bytes. Behind one that ends the flow, int3 and
- * nops are free to take: nothing falls into them, and what else may come is looked for.
+ * nops are free to take. Other instructions there are reached by some branch: they are
+ * displaced as well, and need a pin even if no branch to them is known.
  */
 static int displace(const struct ktramp_site *site, u32 need, struct ktramp_region *region,
 		    struct ktramp_refusal *r)
 {
 	const struct ktramp_func *func = &site->func;
+	u32 end = site->off, stop = site->off + need;
 	struct ktramp_insn insn;
-	u32 end = site->off;
 	int err;
 
 	memset(region, 0, sizeof(*region));
 	region->jump = need;
 	region->tactic = KTRAMP_TACTIC_COPY;
-	while (end < site->off + need) {
+	for (; end < stop; end += insn.len) {
 		if (end >= func->size)
 			return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
 					     "only %u bytes are left in the function, a jump needs %u",
@@ -153,25 +183,16 @@ static int displace(const struct ktramp_site *site, u32 need, struct ktramp_regi
 		if (end >= func->known)
 			return refuse_unknown(func, r);
 		ktramp_func_decode(func, end, &insn);
-		if (region->ends) {
-			if ((func->code[end] != INT3 && !(insn.attr & KTRAMP_A_NOP)) ||
-			    has_mark(func, end, KTRAMP_M_OWNED))
-				return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT,
-						     "the code ends %u bytes behind the site, a jump needs %u",
-						     end - site->off, need);
+		if (region->ends && is_free(func, &insn, end)) {
 			region->tactic = KTRAMP_TACTIC_REENCODE;
-		} else {
-			err = plan_insn(func, &insn, end, r);
-			if (!err && end + insn.len >= site->off + need)
-				err = plan_shadow(func, &insn, end, r);
-			if (err)
-				return err;
-			region->nr++;
-			region->ends = ktramp_insn_ends_flow(&insn);
-			if (ktramp_insn_is_rel(&insn))
-				region->tactic = KTRAMP_TACTIC_REENCODE;
+			continue;
 		}
-		end += insn.len;
+		if (region->ends)
+			region->entered |= 1U << (end - site->off);
+		region->at[region->nr] = end - site->off;
+		err = displace_insn(site, &insn, end, end + insn.len >= stop, region, r);
+		if (err)
+			return err;
 	}
 	region->len = end - site->off;
 	return 0;
@@ -183,14 +204,23 @@ static bool is_returned_to(const struct ktramp_site *site, const struct ktramp_r
 {
 	struct ktramp_insn insn;
 	unsigned int i;
-	u32 at = 0;
 
 	for (i = 0; i < region->nr; i++) {
-		ktramp_func_decode(&site->func, site->off + at, &insn);
-		at += insn.len;
-		if (at == k)
+		ktramp_func_decode(&site->func, site->off + region->at[i], &insn);
+		if (region->at[i] + insn.len == k)
 			return insn.branch == KTRAMP_BR_CALL || insn.branch == KTRAMP_BR_CALL_IND;
 	}
+	return false;
+}
+
+/* Was an instruction at offset @k of the region displaced? */
+static bool is_displaced(const struct ktramp_region *region, u32 k)
+{
+	unsigned int i;
+
+	for (i = 0; i < region->nr; i++)
+		if (region->at[i] == k)
+			return true;
 	return false;
 }
 
@@ -215,20 +245,13 @@ static int plan_pins(const struct ktramp_site *site, struct ktramp_region *regio
 		     struct ktramp_refusal *r)
 {
 	const u32 disp = region->jump - 4;
-	struct ktramp_insn insn;
-	unsigned int i;
-	u32 k, end = 0;
+	u32 k;
 
-	for (i = 0; i < region->nr; i++) {
-		ktramp_func_decode(&site->func, site->off + end, &insn);
-		end += insn.len;
-	}
 	for (k = 1; k < region->jump; k++) {
 		if (!has_mark(&site->func, site->off + k, KTRAMP_M_ENTER) &&
-		    !is_returned_to(site, region, k))
+		    !(region->entered & (1U << k)) && !is_returned_to(site, region, k))
 			continue;
-		if (k < disp || k >= disp + KTRAMP_PINS_MAX || k >= end ||
-		    !has_mark(&site->func, site->off + k, KTRAMP_M_START))
+		if (k < disp || k >= disp + KTRAMP_PINS_MAX || !is_displaced(region, k))
 			return refuse_target(site, k, r);
 		region->pin[region->nr_pins++].at = k;
 		region->tactic = KTRAMP_TACTIC_PUN;
@@ -301,20 +324,19 @@ struct ktramp_place ktramp_plan_place(const struct ktramp_site *site,
 int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *site,
 			     struct ktramp_region *region)
 {
-	u32 at = site->off, start = e->len;
+	u32 start = e->len;
 	struct ktramp_insn insn;
 	unsigned int i, j;
 
 	for (i = 0; i < region->nr; i++) {
-		int len = ktramp_func_decode(&site->func, at, &insn);
+		u32 at = site->off + region->at[i];
 
-		if (len < 0)
+		if (ktramp_func_decode(&site->func, at, &insn) < 0)
 			return -EILSEQ;
 		for (j = 0; j < region->nr_pins; j++)
-			if (at - site->off == region->pin[j].at)
+			if (region->at[i] == region->pin[j].at)
 				region->pin[j].copy = e->len;
 		ktramp_synthesize_insn(e, &insn, site->func.code + at, site->func.addr + at);
-		at += len;
 	}
 	region->copied = e->len - start;
 	if (!region->ends)

@@ -60,6 +60,8 @@ struct ktramp_pin {
  * @nr_pins: entries of @pin
  * @tactic: &enum ktramp_tactic
  * @ends: control never falls out of the region's end
+ * @entered: bit k: nothing falls into the instruction at offset k, so a branch must lead there
+ * @at: offsets of the instructions
  * @pin: where control may enter the jump
  */
 struct ktramp_region {
@@ -70,6 +72,8 @@ struct ktramp_region {
 	u8 nr_pins;
 	u8 tactic;
 	bool ends;
+	u8 entered;
+	u8 at[KTRAMP_JUMP_MAX];
 	struct ktramp_pin pin[KTRAMP_PINS_MAX];
 };
 

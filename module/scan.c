@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/text-patching.h>
 
 #include "admit.h"
 #include "arm.h"
@@ -45,8 +46,24 @@ static void plan_insn(struct ktramp_probe *scratch, const struct ktramp_context 
 	}
 }
 
+/* Behind an instruction that control does not get past. @reached: what the last call said. */
+static bool is_padding(const struct ktramp_context *ctx, u32 off, bool *reached)
+{
+	struct ktramp_insn insn;
+	bool fill;
+
+	ktramp_func_decode(&ctx->func, off, &insn);
+	fill = (insn.attr & KTRAMP_A_NOP) || ctx->func.code[off] == INT3_INSN_OPCODE;
+	if (!fill || (ctx->func.marks[off] & KTRAMP_M_ENTER))
+		*reached = true;
+	if (!*reached)
+		return true;
+	*reached = !ktramp_insn_ends_flow(&insn);
+	return false;
+}
+
 static int scan_insn(const struct ktramp_scan *scan, const struct ktramp_context *ctx, u32 off,
-		     struct ktramp_probe *scratch, struct ktramp_scan_insn *out)
+		     bool padding, struct ktramp_probe *scratch, struct ktramp_scan_insn *out)
 {
 	struct ktramp_refusal r = {};
 	struct ktramp_insn insn;
@@ -55,6 +72,8 @@ static int scan_insn(const struct ktramp_scan *scan, const struct ktramp_context
 	memset(out, 0, sizeof(*out));
 	out->offset = off;
 	out->length = ktramp_func_decode(&ctx->func, off, &insn);
+	if (padding)
+		out->marks |= KTRAMP_SCAN_PADDING;
 	if (ctx->func.marks[off] & KTRAMP_M_ENTER)
 		out->marks |= KTRAMP_SCAN_ENTER;
 	if (ktramp_insn_is_rel(&insn)) {
@@ -77,6 +96,7 @@ static long scan_function(struct ktramp_scan *scan, const struct ktramp_context 
 			  struct ktramp_probe *scratch)
 {
 	struct ktramp_scan_insn __user *to = u64_to_user_ptr(scan->insns);
+	bool reached = !ktramp_context_is_prefix(ctx), padding;
 	struct ktramp_scan_insn insn;
 	u32 off, nr;
 	int err;
@@ -85,13 +105,16 @@ static long scan_function(struct ktramp_scan *scan, const struct ktramp_context 
 	scan->length = ctx->func.size;
 	scan->known = ctx->func.known;
 	scan->nr = 0;
+	scan->padding = 0;
 	for (off = 0; off < ctx->func.known; off++) {
 		if (!(ctx->func.marks[off] & KTRAMP_M_START))
 			continue;
+		padding = is_padding(ctx, off, &reached);
+		scan->padding += padding;
 		nr = scan->nr++;
 		if (nr < scan->first || nr - scan->first >= scan->max)
 			continue;
-		err = scan_insn(scan, ctx, off, scratch, &insn);
+		err = scan_insn(scan, ctx, off, padding, scratch, &insn);
 		if (err)
 			return err;
 		if (copy_to_user(&to[nr - scan->first], &insn, sizeof(insn)))

@@ -9,7 +9,7 @@
 #define CALLS	10
 
 struct options {
-	const char *target;
+	const char *site;
 	const char *mechanism;
 	uint32_t handler;
 	bool intel;
@@ -22,8 +22,10 @@ struct show {
 	uint32_t handler;
 	uint32_t id;
 	unsigned int cpu;
+	bool callable;		/* the site is a target's: it can be called, to be hit */
 	bool hidden;		/* code and registers hold addresses, and are not shown */
 	bool restored;
+	struct ktramp_target_info place;
 	struct view view;
 	struct ktramp_run run;
 	struct ktramp_regs regs;
@@ -38,20 +40,23 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Probe TARGET through MECHANISM, and show what that did to the code: the site's bytes "
-	"before and while armed, the slot or detour the hit runs through, where each jump goes, "
-	"and what a few calls did. The probe is gone afterwards.\v"
+	"Probe SITE through MECHANISM, and show what that did to the code: the site's bytes "
+	"before and while armed, the slot or detour the hit runs through, where each jump goes. "
+	"SITE is a target's name, which is called a few times to be hit, or any instruction of the "
+	"running kernel: symbol+0xoffset, module:symbol+0xoffset or 0xaddress. The probe is gone "
+	"afterwards.\v"
 	"In the listing, * marks what the probe wrote, = instructions displaced from the site and "
 	"copied, - bytes of them left over at the site. With the handler 'regs', the registers at "
 	"the last hit are printed.\n\n"
 	"Addresses are needed to disassemble: where sysctl kernel.kptr_restrict hides them, only "
 	"the site's bytes are shown.\n\n"
-	"Exit status: 0, 1 if the mechanism cannot serve the target or calls went wrong, 2 on "
+	"Exit status: 0, 1 if the mechanism cannot serve the site or calls went wrong, 2 on "
 	"wrong usage.\n\n"
 	"Examples:\n"
 	"  ktramp show lea jump\n"
 	"  ktramp show lea int3-step-int3 --handler regs\n"
 	"  ktramp show lea kprobe-opt --syntax intel\n"
+	"  ktramp show vfs_read+0x1f jump\n"
 	"  ktramp show lea jump --json | jq -r '.code[] | .part, .lines[].insn'\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -75,7 +80,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0)
-			opts->target = arg;
+			opts->site = arg;
 		else if (state->arg_num == 1)
 			opts->mechanism = arg;
 		else
@@ -83,7 +88,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!opts->mechanism)
-			argp_error(state, "a TARGET and a MECHANISM are needed; see "
+			argp_error(state, "a SITE and a MECHANISM are needed; see "
 				   "'ktramp targets' and 'ktramp mechanisms'");
 		return 0;
 	default:
@@ -93,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "TARGET MECHANISM", .doc = doc,
+	.options = options, .parser = parse, .args_doc = "SITE MECHANISM", .doc = doc,
 	.children = children,
 };
 
@@ -138,10 +143,10 @@ static int create(struct show *show)
 	};
 	int err;
 
-	snprintf(create.site, sizeof(create.site), "%s", show->view.target->name);
+	snprintf(create.site, sizeof(create.site), "%s", show->view.target->site);
 	err = dev_create(show->dev, &create);
 	if (err) {
-		p_err("'%s' cannot serve target '%s': %s", show->view.mechanism->name,
+		p_err("'%s' cannot serve '%s': %s", show->view.mechanism->name,
 		      show->view.target->name, *create.why ? create.why : strerror(-err));
 		return err;
 	}
@@ -191,14 +196,14 @@ static int inspect(struct show *show)
 	    kprobe_list_find(show->view.probe.address, show->view.probe.site, show->listed,
 			     sizeof(show->listed)))
 		show->listed[0] = '\0';
-	if (!err)
+	if (!err && show->callable)
 		err = call_target(show);
 	if (err || show->hidden)
 		return err;
 
 	/* While it is armed: the kernel's trampolines have names only as long as they live. */
 	view_disassemble(&show->view, show->disasm);
-	if (show->handler != KTRAMP_REGS)
+	if (show->handler != KTRAMP_REGS || !show->callable)
 		return 0;
 
 	err = dev_regs(show->dev, show->id, show->cpu, &show->regs);
@@ -278,12 +283,13 @@ static int print_json(const struct show *show)
 	const struct ktramp_probe_info *probe = &show->view.probe;
 	uint32_t length = MIN(probe->length, (uint32_t)KTRAMP_BYTES_MAX);
 
-	return out_line(stdout, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I,"
-					  " s:I, s:I, s:o, s:o, s:o, s:o, s:b}",
+	return out_line(stdout, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I,"
+					  " s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}",
 		"type", "show",
-		"target", show->view.target->name,
+		"target", show->callable ? json_string(show->view.target->name) : json_null(),
 		"site", probe->site,
 		"mechanism", show->view.mechanism->name,
+		"tactic", tactic_name(probe->tactic),
 		"handler", handler_name(show->handler),
 		"address", json_address(probe->address),
 		"before", json_hex(probe->before, length),
@@ -316,13 +322,27 @@ static void print_bytes(const char *what, const uint8_t *bytes, uint32_t length)
 	       hex(text, sizeof(text), bytes, MIN(length, (uint32_t)KTRAMP_BYTES_MAX)));
 }
 
+static void print_calls(const struct show *show)
+{
+	printf("\n%llu calls: %llu hits, %llu missed, %llu wrong results", show->run.calls,
+	       show->run.hits, show->run.missed, show->run.wrong);
+	print_trap("#BP", show->run.bp);
+	print_trap("#DB", show->run.db);
+	printf("\n");
+}
+
 static void print_text(const struct show *show)
 {
 	const struct view *view = &show->view;
 	const struct ktramp_probe_info *probe = &view->probe;
 
-	printf("%s (target %s) through %s, handler %s\n", probe->site, view->target->name,
-	       view->mechanism->name, handler_name(show->handler));
+	printf("%s", probe->site);
+	if (show->callable)
+		printf(" (target %s)", view->target->name);
+	printf(" through %s", view->mechanism->name);
+	if (probe->tactic)
+		printf(" (%s)", tactic_name(probe->tactic));
+	printf(", handler %s\n", handler_name(show->handler));
 	if (show->hidden) {
 		printf("\nsite; addresses are hidden (sysctl kernel.kptr_restrict), so there is no "
 		       "code to show\n");
@@ -334,12 +354,8 @@ static void print_text(const struct show *show)
 
 	if (*show->listed)
 		printf("\nthe kernel's list of kprobes\n  %s\n", show->listed);
-	printf("\n%llu calls: %llu hits, %llu missed, %llu"
-	       " wrong results", show->run.calls, show->run.hits,
-	       show->run.missed, show->run.wrong);
-	print_trap("#BP", show->run.bp);
-	print_trap("#DB", show->run.db);
-	printf("\n");
+	if (show->callable)
+		print_calls(show);
 	if (show->regs.seq)
 		print_regs(&show->regs);
 	printf("\ndisarmed: the site's bytes are %s\n",
@@ -355,7 +371,7 @@ static int judge(const struct show *show)
 		p_err("%llu calls returned a wrong result", show->run.wrong);
 		return -EIO;
 	}
-	if (show->run.hits != want) {
+	if (show->callable && show->run.hits != want) {
 		p_err("%llu calls were %llu hits, expected %llu",
 		      show->run.calls, show->run.hits, want);
 		return -EIO;
@@ -420,10 +436,13 @@ int cmd_show(int argc, char **argv)
 	show->dev = &dev;
 	show->handler = opts.handler;
 	show->cpu = first_cpu();
-	show->view.target = dev_target(&dev, opts.target);
 	show->view.mechanism = dev_mechanism(&dev, opts.mechanism);
-	if (!show->view.target || !show->view.mechanism)
+	if (!show->view.mechanism)
 		return EXIT_USAGE;
+	if (dev_place(&dev, opts.site, &show->place))
+		return EXIT_FAILED;
+	show->view.target = &show->place;
+	show->callable = dev_is_target(&dev, &show->place);
 	show->expect = expect_of(show->view.mechanism->mechanism);
 
 	catch_signals();

@@ -150,6 +150,68 @@ const struct ktramp_target_info *dev_target(const struct dev *dev, const char *n
 	return target;
 }
 
+bool dev_is_target(const struct dev *dev, const struct ktramp_target_info *place)
+{
+	return find_target(dev, place->name) != NULL;
+}
+
+/* Names are the module's to resolve: a probe that is never armed tells. */
+static int resolve(const struct dev *dev, const char *site, struct ktramp_probe_info *probe)
+{
+	struct ktramp_create create = {
+		.mechanism = KTRAMP_INT3_BOOST, .handler = KTRAMP_COUNT,
+	};
+	struct ktramp_batch batch;
+	int err;
+
+	if (strlen(site) >= sizeof(create.site))
+		return -ENAMETOOLONG;
+	strcpy(create.site, site);
+	err = dev_create(dev, &create);
+	/* Only a jump goes to a function's entry, through ftrace's call. */
+	if (err == -EBUSY) {
+		create.mechanism = KTRAMP_JUMP;
+		err = dev_create(dev, &create);
+	}
+	if (err) {
+		p_err("cannot probe '%s': %s", site, *create.why ? create.why : strerror(-err));
+		return err;
+	}
+	err = dev_probe(dev, create.id, 0, probe);
+	dev_destroy(dev, create.id, &batch);
+	return err;
+}
+
+int dev_place(const struct dev *dev, const char *site, struct ktramp_target_info *place)
+{
+	const struct ktramp_target_info *target = find_target(dev, site);
+	struct ktramp_probe_info probe;
+	struct ktramp_scan_insn insn;
+	struct ktramp_scan scan;
+	int err;
+
+	if (target) {
+		*place = *target;
+		return 0;
+	}
+	err = resolve(dev, site, &probe);
+	if (err)
+		return err;
+	*place = (struct ktramp_target_info){ .address = probe.address, .length = probe.region };
+	snprintf(place->name, sizeof(place->name), "%s", probe.site);
+	snprintf(place->site, sizeof(place->site), "%s", probe.site);
+	memcpy(place->bytes, probe.before, sizeof(place->bytes));
+	scan = (struct ktramp_scan){
+		.address = probe.address, .insns = (uintptr_t)&insn, .first = UINT32_MAX, .max = 1,
+	};
+	/* Without addresses there is nothing to disassemble either. */
+	if (!probe.address || dev_scan(dev, &scan))
+		return 0;
+	place->offset = probe.address - scan.address;
+	place->func_size = scan.length;
+	return 0;
+}
+
 const struct ktramp_target_info *dev_base(const struct dev *dev,
 					  const struct ktramp_target_info *target)
 {
@@ -160,7 +222,7 @@ const struct ktramp_target_info *dev_base(const struct dev *dev,
 
 unsigned int dev_target_index(const struct dev *dev, const struct ktramp_target_info *target)
 {
-	return target - dev->targets;
+	return find_target(dev, target->name) - dev->targets;
 }
 
 int dev_create(const struct dev *dev, struct ktramp_create *create)
@@ -206,6 +268,12 @@ int dev_code(const struct dev *dev, uint32_t id, uint32_t part, struct ktramp_co
 {
 	*code = (struct ktramp_code){ .size = sizeof(*code), .id = id, .part = part };
 	return call(dev, KTRAMP_IOC_CODE, code);
+}
+
+int dev_scan(const struct dev *dev, struct ktramp_scan *scan)
+{
+	scan->size = sizeof(*scan);
+	return call(dev, KTRAMP_IOC_SCAN, scan);
 }
 
 int dev_run(const struct dev *dev, struct ktramp_run *run)

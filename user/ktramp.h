@@ -43,6 +43,7 @@ struct cmd {
 int cmd_targets(int argc, char **argv);
 int cmd_mechanisms(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
@@ -88,8 +89,10 @@ const char *handler_name(uint32_t handler);
 uint32_t handler_number(const char *name);	/* 0: no such handler */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);
+#define NR_TACTICS	(KTRAMP_TACTIC_FTRACE + 1)
 const char *kind_name(uint32_t kind);
 const char *reason_name(uint32_t reason);
+#define NR_REASONS	64	/* more than there are */
 bool reason_is_refusal(uint32_t reason);
 const char *clock_name(uint32_t clock);
 const char *clock_unit(uint32_t clock);
@@ -111,6 +114,9 @@ void dev_close(struct dev *dev);
 /* By name, or NULL, having complained. A target is also found by its site. */
 const struct ktramp_mechanism_info *dev_mechanism(const struct dev *dev, const char *name);
 const struct ktramp_target_info *dev_target(const struct dev *dev, const char *name);
+/* A target, or any other site that can be probed, with what is known of it. */
+int dev_place(const struct dev *dev, const char *site, struct ktramp_target_info *place);
+bool dev_is_target(const struct dev *dev, const struct ktramp_target_info *place);
 const struct ktramp_target_info *dev_base(const struct dev *dev,
 					  const struct ktramp_target_info *target);
 unsigned int dev_target_index(const struct dev *dev, const struct ktramp_target_info *target);
@@ -123,6 +129,7 @@ int dev_destroy(const struct dev *dev, uint32_t id, struct ktramp_batch *batch);
 int dev_probe(const struct dev *dev, uint32_t id, uint32_t flags,
 	      struct ktramp_probe_info *probe);
 int dev_code(const struct dev *dev, uint32_t id, uint32_t part, struct ktramp_code *code);
+int dev_scan(const struct dev *dev, struct ktramp_scan *scan);
 int dev_run(const struct dev *dev, struct ktramp_run *run);
 int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_regs *regs);
 
@@ -180,6 +187,28 @@ struct ksym {
 };
 
 int ksyms_resolve(struct ksym *syms, size_t n);
+
+/* text.c */
+struct text {
+	size_t nr;
+	uint64_t *functions;	/* first bytes, ascending */
+	size_t nr_blacklist;
+	uint64_t *blacklist;	/* pairs: start, end */
+};
+
+int text_read(struct text *text, const char *module);	/* complains; NULL: the kernel itself */
+bool text_is_blacklisted(const struct text *text, uint64_t address);
+void text_deinit(struct text *text);
+
+/* coverage.c */
+struct coverage_config {
+	const char *module;	/* NULL: the kernel itself */
+	uint64_t sample;	/* instructions, 0 for all */
+	uint64_t seed;
+	bool ask;		/* the kernel itself at each, not its tables */
+};
+
+int coverage(const struct dev *dev, const struct coverage_config *config);	/* complains */
 
 /* disasm.c */
 enum origin {

@@ -589,6 +589,7 @@ struct ktramp_load {
 /* &ktramp_scan_insn.marks */
 #define KTRAMP_SCAN_ENTER	(1U << 0)	/* control may come from elsewhere */
 #define KTRAMP_SCAN_BRANCH	(1U << 1)	/* a relative branch, @to is valid */
+#define KTRAMP_SCAN_PADDING	(1U << 2)	/* nop or int3 that nothing is known to lead to */
 
 /**
  * struct ktramp_scan_insn - what could be done at one instruction
@@ -622,11 +623,12 @@ struct ktramp_scan_insn {
  * @first: (in) number of the first instruction that is wanted, from 0
  * @max: (in) how many are wanted, 1 .. KTRAMP_SCAN_MAX
  * @mechanisms: (in) bit m set: plan for mechanism m of &enum ktramp_mechanism, ours only
- * @nr: (out) instructions the function has; those of them that are wanted are written
+ * @nr: (out) instructions the function has, padding included; those of them that are wanted
+ *	are written
+ * @padding: (out) how many of them are padding
  * @length: (out) bytes of the function
  * @known: (out) bytes of it that are decoded instructions
  * @reason: (out) &enum ktramp_reason if there can be no probe in the function at all
- * @reserved: 0
  * @why: (out) the sentence for @reason
  *
  * Nothing is made and no text is written. Slots that are taken are not minded. Without
@@ -649,7 +651,7 @@ struct ktramp_scan {
 	__u32 length;
 	__u32 known;
 	__u32 reason;
-	__u32 reserved;
+	__u32 padding;
 	char why[KTRAMP_WHY_MAX];
 };
 

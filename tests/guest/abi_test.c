@@ -257,7 +257,6 @@ TEST_F(device, refuses_reserved_fields_that_are_not_zero)
 	struct ktramp_mechanism_info mechanism = { .size = sizeof(mechanism), .mechanism = 1 };
 	struct ktramp_probe_info probe = { .size = sizeof(probe) };
 	struct ktramp_load load = { .size = sizeof(load), .reserved = 1 };
-	struct ktramp_scan scan = { .size = sizeof(scan), .reserved = 1 };
 	int id = kt_create(self->fd, "lea", KTRAMP_JUMP);
 
 	ASSERT_LT(0, id);
@@ -269,7 +268,6 @@ TEST_F(device, refuses_reserved_fields_that_are_not_zero)
 	probe.reserved = 1;
 	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_PROBE, &probe));
 	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_LOAD, &load));
-	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_SCAN, &scan));
 }
 
 TEST_F(device, wants_runs_on_the_target_of_an_armed_probe)

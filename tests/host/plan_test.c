@@ -52,7 +52,11 @@ static const struct region_row regions[] = {
 	{ "jmp short, padding behind it", "eb03 cccccc c3", 0, 0, 5, 1, true },
 	{ "ret, too little padding", "c3 cccc", 0, KTRAMP_R_SHORT, 0, 0, false },
 	{ "ret, nops behind it", "c3 90 90 90 90 90", 0, 0, 5, 1, true },
-	{ "ret, code behind it", "c3 90 4883c001 c3", 0, KTRAMP_R_SHORT, 0, 0, false },
+	{ "ret, code behind it", "c3 4883c001 c3", 0, 0, 5, 2, false, 1 },
+	{ "ret, padding, code", "c3 90 4883c001 c3", 0, 0, 6, 2, false, 2 },
+	{ "ret, code too far behind it", "c3 90 90 90 4883c001 c3", 0, 0, 8, 2, false, 4, 7 },
+	{ "two rets", "c3 c3 c3 9090", 0, 0, 5, 3, true, 1 },
+	{ "three rets and code", "c3 c3 c3 4883c001", 0, KTRAMP_R_TARGETED },
 	{ "4 bytes left", "488d0437", 0, KTRAMP_R_SHORT, 0, 0, false },
 	{ "a loop to byte 4", "488d0437 4883c001 75fa c3", 0, 0, 8, 2, false, 4, 7 },
 	{ "loops to bytes 1 and 4", "90 488d00 4883c001 75fa 75f5 c3", 0, KTRAMP_R_TARGETED },
@@ -134,7 +138,7 @@ static void check_regions(void)
 		CHECK(region.len == row->len, "%s: %u bytes", row->what, region.len);
 		CHECK(region.nr == row->nr, "%s: %u instructions", row->what, region.nr);
 		CHECK(region.ends == row->ends, "%s: ends %d", row->what, region.ends);
-		CHECK(region.nr_pins == !!row->pin && region.pin[0].at == row->pin,
+		CHECK(!region.nr_pins == !row->pin && region.pin[0].at == row->pin,
 		      "%s: %u pins, at %u", row->what, region.nr_pins, region.pin[0].at);
 		CHECK(region.jump == jump, "%s: a jump of %u bytes", row->what, region.jump);
 	}
