@@ -25,7 +25,9 @@ struct show {
 	bool callable;		/* the site is a target's: it can be called, to be hit */
 	bool hidden;		/* code and registers hold addresses, and are not shown */
 	bool restored;
+	struct utsname uts;
 	struct ktramp_target_info place;
+	struct ktramp_probe_info after;
 	struct view view;
 	struct ktramp_run run;
 	struct ktramp_regs regs;
@@ -212,19 +214,22 @@ static int inspect(struct show *show)
 
 static int take_away(struct show *show)
 {
-	struct ktramp_probe_info after;
+	struct ktramp_probe_info *after = &show->after;
 	struct ktramp_batch batch;
 	int err;
 
 	err = dev_disarm(show->dev, show->id, &batch);
 	if (err)
 		return complain("disarm the probe", err, batch.why);
-	err = dev_probe(show->dev, show->id, 0, &after);
+	err = dev_probe(show->dev, show->id, 0, after);
 	if (err)
 		return complain("look at the probe", err, "");
-	show->restored = !memcmp(after.before, after.now,
-				 MIN(after.length, (uint32_t)KTRAMP_BYTES_MAX));
-	return 0;
+	show->restored = !memcmp(after->before, after->now,
+				 MIN(after->length, (uint32_t)KTRAMP_BYTES_MAX));
+	err = read_code(show, KTRAMP_CODE_SITE, VIEW_AFTER);
+	if (!err && !show->hidden)
+		view_disassemble_after(&show->view, show->disasm);
+	return err;
 }
 
 static int collect(struct show *show)
@@ -284,7 +289,7 @@ static int print_json(const struct show *show)
 	uint32_t length = MIN(probe->length, (uint32_t)KTRAMP_BYTES_MAX);
 
 	return out_line(stdout, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I,"
-					  " s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}",
+					  " s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:o, s:s}",
 		"type", "show",
 		"target", show->callable ? json_string(show->view.target->name) : json_null(),
 		"site", probe->site,
@@ -303,7 +308,10 @@ static int print_json(const struct show *show)
 		"db", trap_json(show->run.db),
 		"listed", *show->listed ? json_string(show->listed) : json_null(),
 		"regs", show->regs.seq ? regs_json(&show->regs) : json_null(),
-		"restored", show->restored));
+		"restored", show->restored,
+		"after", json_hex(show->after.now,
+				  MIN(show->after.length, (uint32_t)KTRAMP_BYTES_MAX)),
+		"kernel", show->uts.release));
 }
 
 static void print_trap(const char *name, __u64 count)
@@ -395,6 +403,8 @@ static int show_probe(struct show *show, bool intel)
 	}
 	if (show->expect->optimization != EXPECT_ANY)
 		err = kprobe_opt_hold(&opt, show->expect->optimization);
+	if (!err)
+		err = kernel_release(&show->uts);
 	if (!err)
 		err = pin_to_cpu(show->cpu);
 	if (!err)

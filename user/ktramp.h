@@ -255,6 +255,7 @@ enum view_part {
 	VIEW_ARMED,
 	VIEW_SLOT,
 	VIEW_DETOUR,
+	VIEW_AFTER,	/* the site, disarmed */
 	VIEW_PARTS,
 };
 
@@ -268,6 +269,7 @@ struct view {
 };
 
 void view_disassemble(struct view *view, struct disasm *disasm);
+void view_disassemble_after(struct view *view, struct disasm *disasm);
 void view_print(const struct view *view);
 json_t *view_json(const struct view *view);
 

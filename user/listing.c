@@ -14,6 +14,7 @@ static const char *const titles[VIEW_PARTS] = {
 	[VIEW_ARMED]	= "site armed",
 	[VIEW_SLOT]	= "slot",
 	[VIEW_DETOUR]	= "detour",
+	[VIEW_AFTER]	= "site after",
 };
 
 static const char *const origins[] = {
@@ -164,14 +165,14 @@ static void note(struct insn_line *line, const char *label)
 }
 
 /* A line's name for its target: found here, or left to the kernel's symbols. */
-static void annotate(struct view *view)
+static void annotate(struct view *view, enum view_part from, enum view_part to)
 {
 	struct insn_line *asked[128];
 	struct ksym syms[ARRAY_SIZE(asked)] = { 0 };
 	char label[KTRAMP_SITE_MAX];
 	size_t n = 0;
 
-	for (unsigned int part = 0; part < VIEW_PARTS; part++) {
+	for (unsigned int part = from; part <= to; part++) {
 		struct listing *listing = &view->listing[part];
 
 		for (unsigned int i = 0; i < listing->nr; i++) {
@@ -200,9 +201,33 @@ static void annotate(struct view *view)
 void view_disassemble(struct view *view, struct disasm *disasm)
 {
 	disassemble_site(view, disasm);
-	for (enum view_part part = VIEW_SLOT; part < VIEW_PARTS; part++)
+	for (enum view_part part = VIEW_SLOT; part <= VIEW_DETOUR; part++)
 		disassemble_copy(view, disasm, part);
-	annotate(view);
+	annotate(view, VIEW_BEFORE, VIEW_DETOUR);
+}
+
+/* As much of it as there is of the site before. */
+void view_disassemble_after(struct view *view, struct disasm *disasm)
+{
+	const struct listing *before = &view->listing[VIEW_BEFORE];
+	struct listing *after = &view->listing[VIEW_AFTER];
+	unsigned int shown = 0;
+
+	if (before->nr)
+		shown = before->lines[before->nr - 1].offset + before->lines[before->nr - 1].length;
+	disasm_range(disasm, after, 0, MIN(shown, after->length), ORIGIN_KERNEL);
+	mark_changes(before, after);
+	annotate(view, VIEW_AFTER, VIEW_AFTER);
+}
+
+/* A site that is as it was is told in one line, not listed again. */
+static bool is_restored(const struct view *view, enum view_part part)
+{
+	const struct listing *before = &view->listing[VIEW_BEFORE];
+	const struct listing *after = &view->listing[VIEW_AFTER];
+
+	return part == VIEW_AFTER && before->length == after->length &&
+	       !memcmp(before->code, after->code, after->length);
 }
 
 static void print_listing(const struct listing *listing, unsigned int origin, int bytes_width,
@@ -245,7 +270,7 @@ static unsigned int origin_of(const struct view *view, enum view_part part)
 {
 	const struct ktramp_target_info *target = view->target;
 
-	if (part != VIEW_BEFORE && part != VIEW_ARMED)
+	if (part == VIEW_SLOT || part == VIEW_DETOUR)
 		return 0;
 	return target->offset + (view->listing[part].address - target->address);
 }
@@ -268,7 +293,7 @@ void view_print(const struct view *view)
 	for (unsigned int part = 0; part < VIEW_PARTS; part++) {
 		const struct listing *listing = &view->listing[part];
 
-		if (!listing->length)
+		if (!listing->length || is_restored(view, part))
 			continue;
 		printf("\n%s, at 0x%" PRIx64, titles[part], listing->address);
 		if (part == VIEW_SLOT || part == VIEW_DETOUR)
