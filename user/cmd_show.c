@@ -113,27 +113,11 @@ static int complain(const char *what, int err, const char *why)
 /* A part that the probe does not have leaves the listing empty. */
 static int read_code(struct show *show, uint32_t part, enum view_part to)
 {
-	struct listing *listing = &show->view.listing[to];
-	struct ktramp_code code;
-	int err;
+	int err = show->hidden ? 0 : view_read(&show->view, show->dev, show->id, part, to);
 
-	if (show->hidden)
-		return 0;
-	err = dev_code(show->dev, show->id, part, &code);
-	if (err == -ENOENT)
-		return 0;
-	if (err == -EPERM) {
-		show->hidden = true;
-		return 0;
-	}
-	if (err)
-		return complain("read the probe's code", err, "");
-
-	listing->address = code.address;
-	listing->length = MIN(code.length, (uint32_t)KTRAMP_CODE_MAX);
-	memcpy(listing->code, code.code, listing->length);
-	show->view.relocated[to] = MIN(code.relocated, listing->length);
-	show->view.copied[to] = MIN(code.copied, listing->length - show->view.relocated[to]);
+	if (err != -EPERM)
+		return err ? complain("read the probe's code", err, "") : 0;
+	show->hidden = true;
 	return 0;
 }
 

@@ -200,6 +200,10 @@ int text_read(struct text *text, const char *module);	/* complains; NULL: the ke
 bool text_is_blacklisted(const struct text *text, uint64_t address);
 void text_deinit(struct text *text);
 
+/* site_plan.c */
+int site_plan(const struct dev *dev, const char *site,
+	      const struct ktramp_mechanism_info *mechanism);	/* complains */
+
 /* coverage.c */
 struct coverage_config {
 	const char *module;	/* NULL: the kernel itself */
@@ -268,6 +272,8 @@ struct view {
 	unsigned int copied[VIEW_PARTS];	/* its bytes */
 };
 
+int view_read(struct view *view, const struct dev *dev, uint32_t id, uint32_t part,
+	      enum view_part to);
 void view_disassemble(struct view *view, struct disasm *disasm);
 void view_disassemble_after(struct view *view, struct disasm *disasm);
 void view_print(const struct view *view);

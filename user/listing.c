@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A probe's code as a page to read: what is the kernel's, what is ours, what jumps where. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,24 @@ static void annotate(struct view *view, enum view_part from, enum view_part to)
 		    label_range(label, sizeof(label), syms[i].name, syms[i].start, UINT32_MAX,
 				syms[i].address))
 			note(asked[i], label);
+}
+
+/* A part that the probe does not have leaves the listing empty. */
+int view_read(struct view *view, const struct dev *dev, uint32_t id, uint32_t part,
+	      enum view_part to)
+{
+	struct listing *listing = &view->listing[to];
+	struct ktramp_code code;
+	int err = dev_code(dev, id, part, &code);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	listing->address = code.address;
+	listing->length = MIN(code.length, (uint32_t)KTRAMP_CODE_MAX);
+	memcpy(listing->code, code.code, listing->length);
+	view->relocated[to] = MIN(code.relocated, listing->length);
+	view->copied[to] = MIN(code.copied, listing->length - view->relocated[to]);
+	return 0;
 }
 
 void view_disassemble(struct view *view, struct disasm *disasm)
