@@ -75,7 +75,7 @@ static bool is_ours(const struct ktramp_probe *p)
 
 static bool is_jump(const struct ktramp_probe *p)
 {
-	return p->mechanism == KTRAMP_JUMP;
+	return p->mechanism == KTRAMP_JUMP && is_ours(p);
 }
 
 /* Who arms what is not written by us. */
@@ -338,6 +338,22 @@ void ktramp_set_arm(struct ktramp_set *set)
 	}
 	/* (8) */
 	ktramp_text_sync();
+}
+
+/**
+ * ktramp_probe_abandon() - count a stuck probe as disarmed, its text being on its way out
+ * @p: the probe
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_probe_abandon(struct ktramp_probe *p)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	unhash(p);
+	unclaim(p);
+	p->state = KTRAMP_DISARMED;
+	/* What held the module while it was stuck. */
+	module_put(THIS_MODULE);
 }
 
 /* What we wrote must still be there: anything else is someone else's, and stays. */

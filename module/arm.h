@@ -35,6 +35,7 @@ struct ktramp_set {
 void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
 		     const struct ktramp_refusal *r);
 void ktramp_armed_recover(u8 *code, unsigned long start, unsigned long size);
+void ktramp_probe_abandon(struct ktramp_probe *p);
 void ktramp_set_arm(struct ktramp_set *set);
 void ktramp_set_disarm(struct ktramp_set *set);
 

@@ -357,6 +357,28 @@ static long do_regs(struct file *file, void *arg)
 	return err;
 }
 
+static long do_cpu_stat(struct file *file, void *arg)
+{
+	struct ktramp_cpu_stat *out = arg;
+	const struct ktramp_stat *stat;
+	struct ktramp_probe *p;
+
+	if (out->flags)
+		return -EINVAL;
+	if (out->cpu >= nr_cpu_ids || !cpu_possible(out->cpu))
+		return -ENOENT;
+	p = ktramp_probe_get(out->id, false);
+	if (!p)
+		return -ENOENT;
+	stat = per_cpu_ptr(p->stat, out->cpu);
+	out->hits = READ_ONCE(stat->hits);
+	out->missed = READ_ONCE(stat->missed);
+	out->recursed = READ_ONCE(stat->recursed);
+	out->filtered = READ_ONCE(stat->filtered);
+	ktramp_probe_put(p);
+	return 0;
+}
+
 static long do_scan(struct file *file, void *arg)
 {
 	struct ktramp_scan *scan = arg;
@@ -392,6 +414,7 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_REGS, do_regs),
 	COMMAND(KTRAMP_IOC_LOAD, do_load),
 	COMMAND(KTRAMP_IOC_SCAN, do_scan),
+	COMMAND(KTRAMP_IOC_CPU_STAT, do_cpu_stat),
 };
 
 /* Every struct begins with its size, as the caller knows it. */

@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs/ktramp/: the same core, to be read with cat.
+ * debugfs/ktramp/: the same core, for cat and echo.
  */
+#include <linux/capability.h>
 #include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "chardev.h"
+#include "command.h"
 #include "mechanism.h"
 #include "probe.h"
 #include "symbol.h"
 #include "target.h"
 #include "text.h"
+
+/* Of one write(); the writer comes again with what is left. */
+#define LINES_MAX	65536
 
 static struct dentry *dir;
 
@@ -55,6 +65,7 @@ static int targets_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(targets);
 
+/* A line that makes the probe again, and what is known of it as a comment. */
 static void print_probe(struct seq_file *m, const struct ktramp_probe *p)
 {
 	unsigned int len = max_t(unsigned int, p->region, p->armed_len);
@@ -63,12 +74,16 @@ static void print_probe(struct seq_file *m, const struct ktramp_probe *p)
 
 	len = min_t(unsigned int, len, sizeof(now));
 	ktramp_probe_sum(p, &sum);
-	seq_printf(m, "%u\t%s\t%s\t", p->id, ktramp_mechanism(p->mechanism)->name,
-		   ktramp_handler_name(p->handler));
+	seq_printf(m, "%s ", ktramp_mechanism(p->mechanism)->name);
 	print_site(m, ktramp_probe_addr(p));
-	seq_printf(m, "\t%s\t%llu\t%llu\t", ktramp_state_name(READ_ONCE(p->state)), sum.hits, sum.missed);
+	seq_printf(m, " handler=%s", ktramp_handler_name(p->handler));
+	if (p->pid)
+		seq_printf(m, " pid=%u", p->pid);
+	seq_printf(m, "\t# %u %s%s hits=%llu missed=%llu recursed=%llu filtered=%llu tactic=%s before=",
+		   p->id, ktramp_state_name(READ_ONCE(p->state)), p->owner ? "" : " kept",
+		   sum.hits, sum.missed, sum.recursed, sum.filtered, ktramp_tactic_name(p->tactic));
 	print_bytes(m, p->before, len);
-	seq_putc(m, '\t');
+	seq_puts(m, " now=");
 	if (!ktramp_text_read(now, ktramp_probe_addr(p), len))
 		print_bytes(m, now, len);
 	seq_putc(m, '\n');
@@ -79,7 +94,6 @@ static int probes_show(struct seq_file *m, void *unused)
 	struct ktramp_probe *p;
 	u32 id = 0;
 
-	seq_puts(m, "# id\tmechanism\thandler\tsite\tstate\thits\tmissed\tbefore\tnow\n");
 	while ((p = ktramp_probe_get(id, true))) {
 		id = p->id + 1;
 		print_probe(m, p);
@@ -87,14 +101,86 @@ static int probes_show(struct seq_file *m, void *unused)
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(probes);
 
-/* A kernel without debugfs loses two files, not the module. */
+/* What the last line that could not be done was refused for. */
+static struct ktramp_refusal last_refusal;
+static DEFINE_MUTEX(refusal_mutex);
+
+static int tell(int err, const struct ktramp_refusal *r)
+{
+	if (!err)
+		return 0;
+	mutex_lock(&refusal_mutex);
+	last_refusal = *r;
+	mutex_unlock(&refusal_mutex);
+	return err;
+}
+
+static int error_show(struct seq_file *m, void *unused)
+{
+	mutex_lock(&refusal_mutex);
+	if (last_refusal.why[0])
+		seq_printf(m, "%s\n", last_refusal.why);
+	mutex_unlock(&refusal_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(error);
+
+/* As kprobe_events: '>' removes what is there, '>>' adds to it. */
+static int probes_open(struct inode *inode, struct file *file)
+{
+	struct ktramp_refusal r = {};
+	int err = 0;
+
+	if (file->f_mode & FMODE_WRITE) {
+		err = capable(CAP_SYS_ADMIN) ? ktramp_text_allowed() : -EPERM;
+		if (!err && (file->f_flags & O_TRUNC))
+			err = tell(ktramp_command_clear(&r), &r);
+	}
+	return err ?: single_open(file, probes_show, inode->i_private);
+}
+
+/* Whole lines only; the writer brings the rest of a cut one again. */
+static size_t whole_lines(const char *text, size_t len)
+{
+	const char *last = strrchr(text, '\n');
+
+	return last ? last + 1 - text : len;
+}
+
+static ssize_t probes_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	struct ktramp_refusal r = {};
+	char *text;
+	int err;
+
+	len = min_t(size_t, len, LINES_MAX);
+	text = memdup_user_nul(buf, len);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	len = whole_lines(text, len);
+	text[len] = '\0';
+	err = tell(ktramp_command_lines(text, &r), &r);
+	kfree(text);
+	return err ?: len;
+}
+
+static const struct file_operations probes_fops = {
+	.owner = THIS_MODULE,
+	.open = probes_open,
+	.read = seq_read,
+	.write = probes_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/* A kernel without debugfs loses three files, not the module. */
 int ktramp_debugfs_init(void)
 {
 	dir = debugfs_create_dir("ktramp", NULL);
 	debugfs_create_file("targets", 0400, dir, NULL, &targets_fops);
-	debugfs_create_file("probes", 0400, dir, NULL, &probes_fops);
+	debugfs_create_file("probes", 0600, dir, NULL, &probes_fops);
+	debugfs_create_file("error", 0400, dir, NULL, &error_fops);
 	return 0;
 }
 

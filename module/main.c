@@ -13,6 +13,7 @@
 #include "target.h"
 #include "text.h"
 #include "trap.h"
+#include "unload.h"
 
 /*
  * Plant one probe of each kind on our own target, hit it, remove it. A kernel on which
@@ -80,15 +81,20 @@ static int __init ktramp_init(void)
 	if (err)
 		return err;
 	ktramp_traps_init();
+	err = ktramp_unload_init();
+	if (err)
+		goto undo_traps;
 	err = selftest();
 	if (!err)
 		err = ktramp_chardev_init();
 	if (err)
-		goto undo;
+		goto undo_probes;
 	ktramp_debugfs_init();
 	return 0;
-undo:
+undo_probes:
+	ktramp_unload_exit();
 	ktramp_probes_exit();
+undo_traps:
 	ktramp_traps_exit();
 	ktramp_trap_exit();
 	ktramp_context_exit();
@@ -99,6 +105,7 @@ static void __exit ktramp_exit(void)
 {
 	ktramp_debugfs_exit();
 	ktramp_chardev_exit();
+	ktramp_unload_exit();
 	/* While the probes are still being hit: that is the case that must work. */
 	ktramp_probes_exit();
 	ktramp_bench_load_stop();

@@ -201,15 +201,40 @@ const struct ktramp_mechanism_ops *ktramp_mechanism(unsigned int mechanism)
 	return &mechanisms[mechanism];
 }
 
+static const char * const handler_names[] = {
+	[KTRAMP_COUNT] = "count",
+	[KTRAMP_REGS] = "regs",
+	[KTRAMP_COUNT_INLINE] = "count-inline",
+};
+
 const char *ktramp_handler_name(unsigned int handler)
 {
+	return handler < ARRAY_SIZE(handler_names) && handler_names[handler] ?
+	       handler_names[handler] : "unknown";
+}
+
+/* Return: the handler of that name, or 0. */
+unsigned int ktramp_handler_number(const char *name)
+{
+	unsigned int i;
+
+	for (i = 1; i < ARRAY_SIZE(handler_names); i++)
+		if (handler_names[i] && !strcmp(handler_names[i], name))
+			return i;
+	return 0;
+}
+
+const char *ktramp_tactic_name(unsigned int tactic)
+{
 	static const char * const names[] = {
-		[KTRAMP_COUNT] = "count",
-		[KTRAMP_REGS] = "regs",
-		[KTRAMP_COUNT_INLINE] = "count-inline",
+		[KTRAMP_TACTIC_NONE] = "none",
+		[KTRAMP_TACTIC_COPY] = "copy",
+		[KTRAMP_TACTIC_REENCODE] = "reencode",
+		[KTRAMP_TACTIC_PUN] = "pun",
+		[KTRAMP_TACTIC_FTRACE] = "ftrace",
 	};
 
-	return handler < ARRAY_SIZE(names) && names[handler] ? names[handler] : "unknown";
+	return tactic < ARRAY_SIZE(names) && names[tactic] ? names[tactic] : "unknown";
 }
 
 const char *ktramp_state_name(unsigned int state)

@@ -57,6 +57,8 @@ struct ktramp_mechanism_ops {
 
 const struct ktramp_mechanism_ops *ktramp_mechanism(unsigned int mechanism);
 const char *ktramp_handler_name(unsigned int handler);
+unsigned int ktramp_handler_number(const char *name);
+const char *ktramp_tactic_name(unsigned int tactic);
 const char *ktramp_state_name(unsigned int state);
 
 #endif /* KTRAMP_MECHANISM_H */

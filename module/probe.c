@@ -291,24 +291,45 @@ int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
 /* Of probes whose owner goes, this many share a grace period. */
 #define RELEASE_BATCH	1024
 
+struct release {
+	void *owner;
+	unsigned long start, size;
+	bool (*wanted)(const struct release *release, const struct ktramp_probe *p);
+};
+
+static bool is_owned(const struct release *release, const struct ktramp_probe *p)
+{
+	return p->owner == release->owner;
+}
+
+static bool is_anyones(const struct release *release, const struct ktramp_probe *p)
+{
+	return true;
+}
+
+static bool is_inside(const struct release *release, const struct ktramp_probe *p)
+{
+	return ktramp_probe_addr(p) - release->start < release->size;
+}
+
 /*
- * Destroy up to RELEASE_BATCH probes of one owner, or of everyone. The array is static,
- * because a close must not fail for want of memory.
+ * Destroy up to RELEASE_BATCH of the wanted probes. The array is static, because a close
+ * must not fail for want of memory.
  *
  * Return: how many it tried.
  */
-static unsigned int release_some(void *owner, bool everyone)
+static unsigned int release_some(const struct release *release)
 {
 	static struct ktramp_probe *v[2 * RELEASE_BATCH];
 	struct ktramp_set set = { .probe = v };
 	struct ktramp_probe *p;
 	unsigned long id;
 
-	mutex_lock(&ktramp_mutex);
+	lockdep_assert_held(&ktramp_mutex);
 	xa_for_each(&probes, id, p) {
 		if (set.nr == RELEASE_BATCH)
 			break;
-		if (!everyone && p->owner != owner)
+		if (!release->wanted(release, p))
 			continue;
 		/* If it is stuck it stays, and is nobody's: anyone may try again. */
 		p->owner = NULL;
@@ -316,15 +337,61 @@ static unsigned int release_some(void *owner, bool everyone)
 	}
 	if (set.nr)
 		destroy(&set);
-	mutex_unlock(&ktramp_mutex);
 	return set.nr;
+}
+
+static unsigned int release_locked(const struct release *release)
+{
+	unsigned int nr;
+
+	mutex_lock(&ktramp_mutex);
+	nr = release_some(release);
+	mutex_unlock(&ktramp_mutex);
+	return nr;
 }
 
 /* The open file @owner is closed: disarm and destroy its probes. */
 void ktramp_probes_release(void *owner)
 {
-	while (release_some(owner, false))
+	const struct release release = { .owner = owner, .wanted = is_owned };
+
+	while (release_locked(&release))
 		;
+}
+
+/*
+ * Text goes, with whatever somebody else wrote over a probe in it: one that is stuck there
+ * ends like the others, but its bytes are left to go as they are.
+ */
+static void abandon_stuck(const struct release *release)
+{
+	struct ktramp_probe *p;
+	unsigned long id;
+
+	xa_for_each(&probes, id, p)
+		if (p->state == KTRAMP_STUCK && release->wanted(release, p))
+			ktramp_probe_abandon(p);
+}
+
+/**
+ * ktramp_probes_forget() - disarm and destroy the probes in a range of text that goes
+ * @start: its first byte
+ * @size: bytes
+ *
+ * Context: process, under ktramp_mutex; the text must still be there.
+ */
+void ktramp_probes_forget(unsigned long start, unsigned long size)
+{
+	const struct release release = { .start = start, .size = size, .wanted = is_inside };
+	unsigned int left, before;
+
+	do {
+		before = probe_count;
+		left = release_some(&release);
+		/* Nothing but stuck ones came back. */
+		if (left && probe_count == before)
+			abandon_stuck(&release);
+	} while (left);
 }
 
 /*
@@ -333,7 +400,9 @@ void ktramp_probes_release(void *owner)
  */
 void ktramp_probes_exit(void)
 {
-	while (release_some(NULL, true))
+	const struct release release = { .wanted = is_anyones };
+
+	while (release_locked(&release))
 		if (ktramp_probe_count())
 			schedule_timeout_uninterruptible(HZ / 10);
 }

@@ -139,6 +139,7 @@ int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
 int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
 			  struct ktramp_batch *reply);
 void ktramp_probes_release(void *owner);
+void ktramp_probes_forget(unsigned long start, unsigned long size);
 void ktramp_probes_exit(void);
 
 struct ktramp_probe *ktramp_probe_get(u32 id, bool next);

@@ -231,30 +231,36 @@ int dev_create(const struct dev *dev, struct ktramp_create *create)
 	return call(dev, KTRAMP_IOC_CREATE, create);
 }
 
-static int batch_of_one(const struct dev *dev, unsigned long request, uint32_t id,
-			struct ktramp_batch *batch)
+int dev_batch(const struct dev *dev, unsigned long request, const uint32_t *ids, uint32_t nr,
+	      struct ktramp_batch *batch)
 {
 	*batch = (struct ktramp_batch){
 		.size	= sizeof(*batch),
-		.ids	= (uintptr_t)&id,
-		.nr	= 1,
+		.ids	= (uintptr_t)ids,
+		.nr	= nr,
 	};
 	return call(dev, request, batch);
 }
 
 int dev_arm(const struct dev *dev, uint32_t id, struct ktramp_batch *batch)
 {
-	return batch_of_one(dev, KTRAMP_IOC_ARM, id, batch);
+	return dev_batch(dev, KTRAMP_IOC_ARM, &id, 1, batch);
 }
 
 int dev_disarm(const struct dev *dev, uint32_t id, struct ktramp_batch *batch)
 {
-	return batch_of_one(dev, KTRAMP_IOC_DISARM, id, batch);
+	return dev_batch(dev, KTRAMP_IOC_DISARM, &id, 1, batch);
 }
 
 int dev_destroy(const struct dev *dev, uint32_t id, struct ktramp_batch *batch)
 {
-	return batch_of_one(dev, KTRAMP_IOC_DESTROY, id, batch);
+	return dev_batch(dev, KTRAMP_IOC_DESTROY, &id, 1, batch);
+}
+
+int dev_cpu_stat(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_cpu_stat *stat)
+{
+	*stat = (struct ktramp_cpu_stat){ .size = sizeof(*stat), .id = id, .cpu = cpu };
+	return call(dev, KTRAMP_IOC_CPU_STAT, stat);
 }
 
 int dev_probe(const struct dev *dev, uint32_t id, uint32_t flags,

@@ -44,6 +44,10 @@ int cmd_targets(int argc, char **argv);
 int cmd_mechanisms(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
+int cmd_add(int argc, char **argv);
+int cmd_enable(int argc, char **argv);
+int cmd_disable(int argc, char **argv);
+int cmd_remove(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
@@ -69,7 +73,7 @@ static inline void free_json(json_t **json)
 }
 
 /* table.c */
-#define TABLE_COLUMNS_MAX	8
+#define TABLE_COLUMNS_MAX	10
 
 struct table {
 	unsigned int columns;
@@ -123,6 +127,9 @@ unsigned int dev_target_index(const struct dev *dev, const struct ktramp_target_
 
 /* These fill in the structure's size; the caller's reply holds reason and why. */
 int dev_create(const struct dev *dev, struct ktramp_create *create);
+int dev_batch(const struct dev *dev, unsigned long request, const uint32_t *ids, uint32_t nr,
+	      struct ktramp_batch *batch);
+int dev_cpu_stat(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_cpu_stat *stat);
 int dev_arm(const struct dev *dev, uint32_t id, struct ktramp_batch *batch);
 int dev_disarm(const struct dev *dev, uint32_t id, struct ktramp_batch *batch);
 int dev_destroy(const struct dev *dev, uint32_t id, struct ktramp_batch *batch);
@@ -157,6 +164,9 @@ static inline void kprobe_opt_drop(struct kprobe_opt *opt)
 {
 	kprobe_opt_restore(opt);
 }
+
+/* cmd_probes.c */
+json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe);
 
 /* expect.c: what must be true while a mechanism is armed */
 #define EXPECT_ANY	(-1)

@@ -17,7 +17,11 @@ static const struct cmd cmds[] = {
 	{ "show",	cmd_show,	"probe an instruction, show what that did to the code" },
 	{ "plan",	cmd_plan,	"tell what each mechanism would do at an instruction, or at all" },
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
-	{ "probes",	cmd_probes,	"list the probes that exist" },
+	{ "add",	cmd_add,	"probe instructions, and leave the probes there" },
+	{ "enable",	cmd_enable,	"arm such probes again" },
+	{ "disable",	cmd_disable,	"disarm them, and keep them" },
+	{ "remove",	cmd_remove,	"disarm them, and forget them" },
+	{ "probes",	cmd_probes,	"list the probes that exist, with their counters" },
 	{ "info",	cmd_info,	"tell what this kernel, module and clock are" },
 	{ "help",	cmd_help,	"help on a command" },
 };

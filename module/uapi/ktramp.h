@@ -431,6 +431,33 @@ struct ktramp_probe_info {
 };
 
 /**
+ * struct ktramp_cpu_stat - a probe's counters on one CPU (KTRAMP_IOC_CPU_STAT)
+ * @size: (in) sizeof(struct ktramp_cpu_stat)
+ * @flags: (in) 0
+ * @id: (in) the probe's number
+ * @cpu: (in) which CPU
+ * @hits: (out) hits handled there since the probe was made
+ * @missed: (out) hits that ran the displaced instruction but not the handler
+ * @recursed: (out) those of @missed that found a handler running there already
+ * @filtered: (out) hits of other processes than the probe is for
+ *
+ * Misses that the kernel counts for its own mechanisms have no CPU: they are in
+ * struct ktramp_probe_info only.
+ *
+ * Errors: -ENOENT no such probe or CPU.
+ */
+struct ktramp_cpu_stat {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 cpu;
+	__u64 hits;
+	__u64 missed;
+	__u64 recursed;
+	__u64 filtered;
+};
+
+/**
  * enum ktramp_code_part - which code of a probe
  * @KTRAMP_CODE_SITE: the function's bytes from the site on, as they are now
  * @KTRAMP_CODE_SLOT: the out-of-line copy
@@ -670,5 +697,6 @@ struct ktramp_scan {
 #define KTRAMP_IOC_REGS		_IOWR(KTRAMP_IOC_MAGIC, 11, struct ktramp_regs)
 #define KTRAMP_IOC_LOAD		_IOWR(KTRAMP_IOC_MAGIC, 12, struct ktramp_load)
 #define KTRAMP_IOC_SCAN		_IOWR(KTRAMP_IOC_MAGIC, 13, struct ktramp_scan)
+#define KTRAMP_IOC_CPU_STAT	_IOWR(KTRAMP_IOC_MAGIC, 14, struct ktramp_cpu_stat)
 
 #endif /* _UAPI_KTRAMP_H */

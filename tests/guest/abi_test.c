@@ -80,6 +80,7 @@ CALL_VARIANT(run, KTRAMP_IOC_RUN, ktramp_run);
 CALL_VARIANT(regs, KTRAMP_IOC_REGS, ktramp_regs);
 CALL_VARIANT(load, KTRAMP_IOC_LOAD, ktramp_load);
 CALL_VARIANT(scan, KTRAMP_IOC_SCAN, ktramp_scan);
+CALL_VARIANT(cpu_stat, KTRAMP_IOC_CPU_STAT, ktramp_cpu_stat);
 
 static void fill_scan(struct ktramp_scan *scan)
 {
@@ -125,6 +126,9 @@ static void fill(union any *any, unsigned long request, __u32 *id)
 		break;
 	case KTRAMP_IOC_SCAN:
 		fill_scan((struct ktramp_scan *)any);
+		break;
+	case KTRAMP_IOC_CPU_STAT:
+		((struct ktramp_cpu_stat *)any)->id = *id;
 		break;
 	case KTRAMP_IOC_REGS:
 		((struct ktramp_regs *)any)->id = *id;

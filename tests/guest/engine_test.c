@@ -366,6 +366,37 @@ TEST_F_TIMEOUT(mechanism, lets_a_thread_out_of_its_slot_after_disarming, 120)
 	EXPECT_LT(0, probe.hits);
 }
 
+/* One batch has a jump of ours, and one that is ftrace's to make. */
+TEST(arms_a_functions_entry_beside_its_instructions)
+{
+	const char *const sites[] = { "ktramp_target_lea", "lea", "ktramp_target_nop" };
+	struct ktramp_probe_info probe;
+	__u32 ids[ARRAY_SIZE(sites)];
+	struct ktramp_batch batch;
+	struct ktramp_run run;
+	int fd = kt_open();
+
+	ASSERT_LE(0, fd);
+	for (unsigned int i = 0; i < ARRAY_SIZE(sites); i++) {
+		int id = kt_create(fd, sites[i], KTRAMP_JUMP);
+
+		ASSERT_LT(0, id) TH_LOG("%s", sites[i]);
+		ids[i] = id;
+	}
+	ASSERT_EQ(0, kt_batch(fd, KTRAMP_IOC_ARM, ids, ARRAY_SIZE(ids), &batch));
+	ASSERT_EQ(0, kt_probe(fd, ids[0], &probe));
+	EXPECT_EQ(KTRAMP_TACTIC_FTRACE, probe.tactic);
+	EXPECT_EQ(CALL, probe.now[0]);
+	ASSERT_EQ(0, kt_run(fd, kt_target_index(fd, "lea"), ids[1], CALLS, 0, &run));
+	EXPECT_EQ(0, run.wrong);
+	for (unsigned int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, kt_probe(fd, ids[i], &probe));
+		EXPECT_EQ(CALLS, probe.hits);
+	}
+	ASSERT_EQ(0, kt_batch(fd, KTRAMP_IOC_DESTROY, ids, ARRAY_SIZE(ids), &batch));
+	close(fd);
+}
+
 TEST(the_table_has_a_row_for_every_target_in_order)
 {
 	struct ktramp_target_info target;
