@@ -30,6 +30,7 @@ KTRAMP_VERSION := $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' module/main
 export V
 export KTRAMP_OUTPUT := $(abspath $(O))
 
+include bpf/bpf.mk
 include user/user.mk
 include qemu/qemu.mk
 include tests/tests.mk

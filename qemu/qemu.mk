@@ -9,7 +9,7 @@ deps-guest:
 	$(Q)qemu/deps guest
 
 # The compiler and the libraries come first.
-$(user-obj): | deps-build
+$(user-obj) $(bpf-obj:.bpf.o=.tmp.o): | deps-build
 
 .PHONY: bench
 bench: deps-build deps-guest user ## benchmark Debian's two cloud kernels, or KERNEL (HITS, ARGS)

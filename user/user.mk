@@ -14,7 +14,9 @@ user-cflags += -Werror=implicit-function-declaration -Werror=incompatible-pointe
 user-cflags += -Werror=int-conversion -Wmissing-prototypes -Wstrict-prototypes -Wvla
 # Text that does not fit its line is cut, which is what snprintf is for.
 user-cflags += -Wno-format-truncation
-user-ldlibs := -lcapstone -ljansson -lm
+# Skeletons are included by name; libbpf is static too, with what it is made of.
+user-cflags += -I$(O)/bpf
+user-ldlibs := -lcapstone -ljansson -lbpf -lelf -lz -lm
 
 user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
 
@@ -24,7 +26,7 @@ user: $(user-bin)
 $(user-bin): $(user-obj)
 	$(call user-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(user-ldlibs)
 
-$(O)/user/%.o: user/%.c user/user.mk | $(O)/user
+$(O)/user/%.o: user/%.c user/user.mk | $(O)/user $(bpf-skel)
 	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/user/main.o $(O)/user/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAMP_VERSION)"'

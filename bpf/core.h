@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What our programs read of the kernel's types, by CO-RE.
+ *
+ * Kept by hand instead of dumped from some kernel's BTF: an object then depends on no
+ * kernel and is the same, byte for byte, wherever it is built. Only names and types
+ * matter; libbpf finds the offsets in the BTF of the kernel that runs.
+ */
+#ifndef KTRAMP_BPF_CORE_H
+#define KTRAMP_BPF_CORE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <linux/ptrace.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#define CORE	__attribute__((preserve_access_index))
+
+struct task_struct {
+	int pid;
+	int tgid;
+	int exit_code;
+	struct task_struct *real_parent;
+	char comm[16];
+} CORE;
+
+#endif /* KTRAMP_BPF_CORE_H */
