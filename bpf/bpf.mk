@@ -27,7 +27,7 @@ bpf-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
 bpf: $(bpf-skel)
 
 $(bpf-out)/%.skel.h: $(bpf-out)/%.bpf.o
-	$(call bpf-say,SKEL)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*) >$@
+	$(call bpf-say,SKEL)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@
 
 $(bpf-out)/%.bpf.o: $(bpf-out)/%.tmp.o
 	$(call bpf-say,BPFLINK)$(BPFTOOL) gen object $@ $<

@@ -202,7 +202,15 @@ static void plan_tracepoint(struct ktramp_probe *p)
 
 static bool is_tracepoint(enum ktramp_mechanism mechanism)
 {
-	return mechanism == KTRAMP_TRACEPOINT || mechanism == KTRAMP_TRACEPOINT_OFF;
+	switch (mechanism) {
+	case KTRAMP_TRACEPOINT:
+	case KTRAMP_TRACEPOINT_OFF:
+	case KTRAMP_BPF_RAW_TP:
+	case KTRAMP_BPF_TRACEPOINT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /**
@@ -244,7 +252,7 @@ static int check_request(const struct ktramp_request *request, struct ktramp_ref
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(request->mechanism);
 
-	if (!ops || request->handler < KTRAMP_COUNT || request->handler > KTRAMP_COUNT_INLINE)
+	if (!ops || request->handler < KTRAMP_COUNT || request->handler > KTRAMP_BPF)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX, "no such mechanism or handler");
 	if (!(ops->handlers & BIT(request->handler)))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER, "%s cannot run handler %s",

@@ -6,6 +6,7 @@
 #include <linux/kernel.h>
 #include <asm/text-patching.h>
 
+#include "bpf.h"
 #include "detour.h"
 #include "native.h"
 #include "probe.h"
@@ -190,6 +191,99 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.arm = ktramp_tracepoint_arm,
 		.disarm = ktramp_tracepoint_disarm,
 	},
+	[KTRAMP_BPF_KPROBE_STEP] = {
+		.name = "bpf-kprobe-step",
+		.text = "BPF program on a kprobe held on its breakpoint",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_bpf_kprobe_supported,
+	},
+	[KTRAMP_BPF_KPROBE_INT3] = {
+		.name = "bpf-kprobe-int3",
+		.text = "BPF program on a kprobe queued for the optimizer: one breakpoint",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.changes = INT3_INSN_SIZE,
+		.supported = ktramp_bpf_kprobe_opt_supported,
+	},
+	[KTRAMP_BPF_KPROBE_OPT] = {
+		.name = "bpf-kprobe-opt",
+		.text = "BPF program on a kprobe optimized to a jump",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_kprobe_opt_supported,
+	},
+	[KTRAMP_BPF_KPROBE_FTRACE] = {
+		.name = "bpf-kprobe-ftrace",
+		.text = "BPF program on a kprobe at a function's entry, by ftrace",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_kprobe_ftrace_supported,
+	},
+	[KTRAMP_BPF_KPROBE_MULTI] = {
+		.name = "bpf-kprobe-multi",
+		.text = "BPF program on an fprobe, which may have many functions",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_kprobe_multi_supported,
+	},
+	[KTRAMP_BPF_KRETPROBE] = {
+		.name = "bpf-kretprobe",
+		.text = "BPF program on a kretprobe: at the function's return",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_kretprobe_supported,
+	},
+	[KTRAMP_BPF_FENTRY] = {
+		.name = "bpf-fentry",
+		.text = "BPF program called by its own trampoline at a function's entry",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_trampoline_supported,
+	},
+	[KTRAMP_BPF_FEXIT] = {
+		.name = "bpf-fexit",
+		.text = "BPF program called by its own trampoline at the return",
+		.target = "lea",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.at_entry = true,
+		.changes = KTRAMP_JMP_SIZE,
+		.supported = ktramp_bpf_trampoline_supported,
+	},
+	[KTRAMP_BPF_RAW_TP] = {
+		.name = "bpf-raw-tp",
+		.text = "BPF program called by a tracepoint with its arguments",
+		.target = "tracepoint",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.supported = ktramp_bpf_supported,
+	},
+	[KTRAMP_BPF_TRACEPOINT] = {
+		.name = "bpf-tracepoint",
+		.text = "BPF program on a tracepoint's perf event, with its record",
+		.target = "tracepoint",
+		.kind = KTRAMP_KIND_KERNEL,
+		.handlers = BIT(KTRAMP_BPF),
+		.supported = ktramp_bpf_supported,
+	},
 };
 
 /* Return: the mechanism's row, or NULL if there is no such number. */
@@ -205,6 +299,7 @@ static const char * const handler_names[] = {
 	[KTRAMP_COUNT] = "count",
 	[KTRAMP_REGS] = "regs",
 	[KTRAMP_COUNT_INLINE] = "count-inline",
+	[KTRAMP_BPF] = "bpf",
 };
 
 const char *ktramp_handler_name(unsigned int handler)

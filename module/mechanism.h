@@ -21,7 +21,7 @@ struct ktramp_draft {
 	struct ktramp_place place;
 };
 
-#define KTRAMP_NR_MECHANISMS	KTRAMP_TRACEPOINT
+#define KTRAMP_NR_MECHANISMS	KTRAMP_BPF_TRACEPOINT
 
 /**
  * struct ktramp_mechanism_ops - one mechanism

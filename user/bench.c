@@ -24,6 +24,7 @@ struct measure {
 	const struct expect *expect;
 	struct row *row;
 	struct ktramp_probe_info probe;	/* id 0: no probe */
+	struct bpf_counter *counter;	/* a program that libbpf attached, or NULL */
 	double *before, *after, *armed;	/* ticks of one loop, config->repeat of each */
 	double *scratch;
 };
@@ -61,6 +62,44 @@ static int refuse(struct row *row, uint32_t reason, const char *why)
 	return -EOPNOTSUPP;
 }
 
+/* The kernel may still be at the bytes when it has detached. */
+static int counter_detach(struct measure *m)
+{
+	bpf_counter_detach(m->counter);
+	if (bpf_way_settle(m->dev, m->probe.id, -1))
+		return fail(m->row, "the site's bytes are not the original ones after the program "
+			    "was detached");
+	return 0;
+}
+
+static int counter_attach(struct measure *m)
+{
+	int err = bpf_counter_attach(m->counter, &m->probe);
+
+	if (err)
+		return fail_errno(m->row, "attach the program", err, KTRAMP_R_UNREGISTERED,
+				  bpf_why(err));
+	return 0;
+}
+
+/* The module knows nothing of the hits of what it did not attach. */
+static int counted_run(struct measure *m, struct ktramp_run *run)
+{
+	uint64_t before = bpf_counter_read(m->counter);
+	int err;
+
+	if (m->expect->fleeting && counter_attach(m))
+		return -EIO;
+	err = dev_run(m->dev, run);
+	run->hits = bpf_counter_read(m->counter) - before;
+	if (!m->expect->fleeting)
+		return err;
+	/* Read behind the calls: what is still there was there all the time. */
+	if (!err && (!run->now_len || run->now[0] != m->expect->first))
+		err = -EAGAIN;
+	return counter_detach(m) ? -EIO : err;
+}
+
 static int one_run(struct measure *m, const struct ktramp_target_info *target, uint32_t id,
 		   uint32_t flags, uint32_t loops, struct ktramp_run *run)
 {
@@ -76,7 +115,7 @@ static int one_run(struct measure *m, const struct ktramp_target_info *target, u
 			.id	= id,
 			.loops	= loops,
 		};
-		err = dev_run(m->dev, run);
+		err = m->counter && id ? counted_run(m, run) : dev_run(m->dev, run);
 	} while (err == -EAGAIN && --tries);
 	if (err == -EAGAIN)
 		return fail(m->row, "the kernel did not stay in this state");
@@ -256,6 +295,35 @@ static int disarm(struct measure *m)
 	return 0;
 }
 
+/* The module only watches what libbpf attaches. */
+static int while_counting(struct measure *m)
+{
+	const struct expect *expect = m->expect;
+	int err, detach_err;
+
+	err = dev_probe(m->dev, m->probe.id, 0, &m->probe);
+	if (err)
+		return fail_errno(m->row, "look at the probe", err, KTRAMP_R_NONE, "");
+	err = bpf_counter_load(&m->counter, m->row->mechanism->mechanism, &m->probe);
+	if (err)
+		return fail_errno(m->row, "load the program", err, KTRAMP_R_UNREGISTERED,
+				  bpf_why(err));
+	if (expect->fleeting)
+		return while_armed(m);
+
+	err = counter_attach(m);
+	if (err)
+		return err;
+	if (expect->optimization == 1 &&
+	    bpf_way_settle(m->dev, m->probe.id, expect->first))
+		err = refuse(m->row, KTRAMP_R_NO_STATE,
+			     "the kernel did not make a jump of it: not optimizable");
+	else
+		err = while_armed(m);
+	detach_err = counter_detach(m);
+	return err ? err : detach_err;
+}
+
 static int probed(struct measure *m)
 {
 	struct row *row = m->row;
@@ -268,7 +336,8 @@ static int probed(struct measure *m)
 	if (err)
 		return fail_errno(row, "arm", err, batch.reason, batch.why);
 
-	err = while_armed(m);
+	err = bpf_is_way(row->mechanism->mechanism) ? while_counting(m) : while_armed(m);
+	bpf_counter_free(&m->counter);
 	disarm_err = disarm(m);
 	return err ? err : disarm_err;
 }

@@ -26,7 +26,7 @@ struct options {
 	struct names mechanisms;
 	struct names targets;
 	unsigned int nr_handlers;
-	uint32_t handlers[2];
+	uint32_t handlers[4];
 	long cpu;
 	const char *output;
 	bool verbose;
@@ -42,8 +42,8 @@ static const struct argp_option options[] = {
 	  "Measure this one only; may be repeated. Default: all", 0 },
 	{ "target", 't', "TARGET", 0, "Probe this target, or 'all' of them; may be repeated. "
 	  "Default: each mechanism's own", 0 },
-	{ "handler", 'H', "HANDLER", 0, "Run 'count', 'count-inline' or 'regs' at a hit; may be "
-	  "repeated. Default: count", 0 },
+	{ "handler", 'H', "HANDLER", 0, "Run 'count', 'count-inline', 'regs' or 'bpf' at a hit; "
+	  "may be repeated. Default: count, or bpf where there is no other", 0 },
 	{ "hits", OPT_HITS, "N", 0, "Calls in one measured loop. Default: 2000", 0 },
 	{ "repeat", OPT_REPEAT, "N", 0, "Measured loops of each kind. Default: 5, or 100 where "
 	  "the clock counts cycles", 0 },
@@ -86,7 +86,8 @@ static void add_handler(struct argp_state *state, struct options *opts, const ch
 	uint32_t handler = handler_number(name);
 
 	if (!handler)
-		argp_error(state, "no handler '%s'; there are count, count-inline and regs", name);
+		argp_error(state, "no handler '%s'; there are count, count-inline, regs and bpf",
+			   name);
 	for (unsigned int i = 0; i < opts->nr_handlers; i++)
 		if (opts->handlers[i] == handler)
 			return;
@@ -164,6 +165,8 @@ static int add_handlers(struct rows *rows, const struct options *opts,
 {
 	if (expect_of(mechanism->mechanism)->silent)
 		return add_row(rows, mechanism, target, 0);
+	if (!opts->nr_handlers)
+		return add_row(rows, mechanism, target, handler_usual(mechanism->handlers));
 	for (unsigned int i = 0; i < opts->nr_handlers; i++) {
 		int err = add_row(rows, mechanism, target, opts->handlers[i]);
 
@@ -360,8 +363,6 @@ int cmd_bench(int argc, char **argv)
 		p_err("--json and --output exclude each other: both are the JSON Lines");
 		return EXIT_USAGE;
 	}
-	if (!opts.nr_handlers)
-		opts.handlers[opts.nr_handlers++] = KTRAMP_COUNT;
 	opts.config.cpu = opts.cpu < 0 ? first_cpu() : opts.cpu;
 
 	catch_signals();

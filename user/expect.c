@@ -49,6 +49,18 @@ static const struct expect expects[] = {
 		.first = EXPECT_ANY, .optimization = EXPECT_ANY, .silent = true,
 	},
 	[KTRAMP_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
+	[KTRAMP_BPF_KPROBE_STEP] = KPROBE(2, INT3, 0, ""),
+	[KTRAMP_BPF_KPROBE_INT3] = {
+		.bp = 1, .first = INT3, .optimization = 1, .fleeting = true,
+	},
+	[KTRAMP_BPF_KPROBE_OPT]	= KPROBE(0, JMP, 1, "[OPTIMIZED]"),
+	[KTRAMP_BPF_KPROBE_FTRACE] = KPROBE(0, CALL, EXPECT_ANY, "[FTRACE]"),
+	[KTRAMP_BPF_KPROBE_MULTI] = OURS(0, 0, CALL),
+	[KTRAMP_BPF_KRETPROBE]	= KPROBE(0, CALL, EXPECT_ANY, "[FTRACE]"),
+	[KTRAMP_BPF_FENTRY]	= OURS(0, 0, CALL),
+	[KTRAMP_BPF_FEXIT]	= OURS(0, 0, CALL),
+	[KTRAMP_BPF_RAW_TP]	= OURS(0, 0, EXPECT_ANY),
+	[KTRAMP_BPF_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
 };
 
 /* A mechanism newer than this command has nothing to prove. */

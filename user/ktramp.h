@@ -91,6 +91,7 @@ void table_deinit(struct table *table);
 /* names.c: the words of the interface */
 const char *handler_name(uint32_t handler);
 uint32_t handler_number(const char *name);	/* 0: no such handler */
+uint32_t handler_usual(uint32_t handlers);	/* of a mechanism's, the one it is compared by */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);
 #define NR_TACTICS	(KTRAMP_TACTIC_FTRACE + 1)
@@ -167,6 +168,26 @@ static inline void kprobe_opt_drop(struct kprobe_opt *opt)
 
 /* cmd_probes.c */
 json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe);
+
+/* bpf.c: BPF programs on the kernel's mechanisms */
+struct bpf_counter;
+struct bpf_link;
+struct bpf_program;
+
+void bpf_listen(void);
+const char *bpf_why(int err);
+bool bpf_is_way(uint32_t mechanism);
+int bpf_way_prepare(struct bpf_program *prog, uint32_t mechanism,
+		    const struct ktramp_probe_info *probe);
+int bpf_way_attach(struct bpf_program *prog, uint32_t mechanism,
+		   const struct ktramp_probe_info *probe, struct bpf_link **link);
+int bpf_way_settle(const struct dev *dev, uint32_t id, int first);
+int bpf_counter_load(struct bpf_counter **counter, uint32_t mechanism,
+		     const struct ktramp_probe_info *probe);
+int bpf_counter_attach(struct bpf_counter *counter, const struct ktramp_probe_info *probe);
+void bpf_counter_detach(struct bpf_counter *counter);
+uint64_t bpf_counter_read(const struct bpf_counter *counter);
+void bpf_counter_free(struct bpf_counter **counter);
 
 /* expect.c: what must be true while a mechanism is armed */
 #define EXPECT_ANY	(-1)

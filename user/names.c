@@ -10,6 +10,7 @@ static const char *const handlers[] = {
 	[KTRAMP_COUNT]	= "count",
 	[KTRAMP_REGS]	= "regs",
 	[KTRAMP_COUNT_INLINE] = "count-inline",
+	[KTRAMP_BPF]	= "bpf",
 };
 
 static const char *const states[] = {
@@ -107,6 +108,11 @@ uint32_t handler_number(const char *name)
 		if (!strcmp(handlers[i], name))
 			return i;
 	return 0;
+}
+
+uint32_t handler_usual(uint32_t handlers)
+{
+	return handlers == 1U << KTRAMP_BPF ? KTRAMP_BPF : KTRAMP_COUNT;
 }
 
 const char *state_name(uint32_t state)

@@ -118,12 +118,12 @@ static void add_row(struct table *table, const struct dev *dev, const struct row
 {
 	char what[KTRAMP_NAME_MAX * 2], costs[96], bps[32], dbs[32], bytes[64];
 	const char *target = row->target ? row->target->name : "-";
+	bool unusual = row->handler && row->handler != handler_usual(row->mechanism->handlers);
 	double ratio = 1;
 
 	/* The handler is named where it is not the usual one. */
 	snprintf(what, sizeof(what), "%s%s%s", row->mechanism->name,
-		 row->handler > KTRAMP_COUNT ? " " : "",
-		 row->handler > KTRAMP_COUNT ? handler_name(row->handler) : "");
+		 unusual ? " " : "", unusual ? handler_name(row->handler) : "");
 
 	if (row->state != ROW_OK) {
 		table_add(table, "%s\t%s\t-\t-\t-\t-\t%s: %s", what, target,

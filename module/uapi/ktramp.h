@@ -61,6 +61,16 @@ enum ktramp_mechanism {
 	KTRAMP_FPROBE			= 15,
 	KTRAMP_TRACEPOINT_OFF		= 16,
 	KTRAMP_TRACEPOINT		= 17,
+	KTRAMP_BPF_KPROBE_STEP		= 18,
+	KTRAMP_BPF_KPROBE_INT3		= 19,
+	KTRAMP_BPF_KPROBE_OPT		= 20,
+	KTRAMP_BPF_KPROBE_FTRACE	= 21,
+	KTRAMP_BPF_KPROBE_MULTI		= 22,
+	KTRAMP_BPF_KRETPROBE		= 23,
+	KTRAMP_BPF_FENTRY		= 24,
+	KTRAMP_BPF_FEXIT		= 25,
+	KTRAMP_BPF_RAW_TP		= 26,
+	KTRAMP_BPF_TRACEPOINT		= 27,
 };
 
 /**
@@ -82,11 +92,15 @@ enum ktramp_kind {
  * @KTRAMP_COUNT_INLINE: no function: the counter's increment stands in the detour itself.
  *	Only a detour can; a hit that comes by the int3 while the probe is being armed or
  *	disarmed is counted as by KTRAMP_COUNT
+ * @KTRAMP_BPF: a BPF program. The kernel's mechanisms of this handler are attached from user
+ *	space: a probe of theirs writes nothing and counts nothing, but keeps others away
+ *	from the bytes and shows them
  */
 enum ktramp_handler {
 	KTRAMP_COUNT	= 1,
 	KTRAMP_REGS	= 2,
 	KTRAMP_COUNT_INLINE = 3,
+	KTRAMP_BPF	= 4,
 };
 
 /**

@@ -90,6 +90,12 @@ static const struct {
 	{ "kprobe-opt",		{ }, { 102, 105 } },
 	{ "kprobe-ftrace",	{ }, { 157, 166 } },
 	{ "ftrace",		{ }, { 36, 40 } },
+	{ "bpf-kprobe-int3",	{ }, { 489, 495 } },
+	{ "bpf-kprobe-opt",	{ }, { 290, 303 } },
+	{ "bpf-kprobe-ftrace",	{ }, { 346, 365 } },
+	{ "bpf-kprobe-multi",	{ }, { 0, 269 } },
+	{ "bpf-fentry",		{ }, { 127, 134 } },
+	{ "bpf-fexit",		{ }, { 182, 195 } },
 };
 
 FIXTURE(figures) {
@@ -150,6 +156,8 @@ TEST_F_TIMEOUT(figures, are_within_the_bars, 300)
 		double most = bars[i].most[self->series], about = bars[i].about[self->series];
 
 		ASSERT_NE(NULL, row) TH_LOG("%s", bars[i].mechanism);
+		if (!most && !about)
+			continue;
 		ASSERT_FALSE(row->unsupported) TH_LOG("%s", bars[i].mechanism);
 		EXPECT_LT(0, row->median) TH_LOG("%s", bars[i].mechanism);
 		if (most) {
