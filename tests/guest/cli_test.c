@@ -14,28 +14,8 @@
 
 #define DEBUGFS	"/sys/kernel/debug/ktramp/"
 
-struct output {
-	int status;	/* of exit, or 128 + signal */
-	char out[65536], err[4096];
-};
-
-/* Run a shell command; its output goes through files, so that no pipe fills. */
-static void run(const char *command, struct output *o)
-{
-	char line[512];
-	int status;
-
-	snprintf(line, sizeof(line), "{ %s; } >/tmp/out 2>/tmp/err", command);
-	status = system(line);
-	o->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	if (kt_read_file("/tmp/out", o->out, sizeof(o->out)) < 0)
-		o->out[0] = '\0';
-	if (kt_read_file("/tmp/err", o->err, sizeof(o->err)) < 0)
-		o->err[0] = '\0';
-}
-
 FIXTURE(command) {
-	struct output o;
+	struct kt_output o;
 };
 
 FIXTURE_SETUP(command)
@@ -85,7 +65,7 @@ static const struct {
 TEST_F_TIMEOUT(command, exits_with_what_its_help_says_and_complains_on_stderr, 300)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
-		run(lines[i].line, &self->o);
+		kt_shell(lines[i].line, &self->o);
 		EXPECT_EQ(lines[i].status, self->o.status) TH_LOG("%s", lines[i].line);
 		if (lines[i].out) {
 			EXPECT_NE(NULL, strstr(self->o.out, lines[i].out))
@@ -105,10 +85,10 @@ TEST_F_TIMEOUT(command, exits_with_what_its_help_says_and_complains_on_stderr, 3
 
 TEST_F(command, names_what_it_does_not_know)
 {
-	run("ktramp show no_such_target jump", &self->o);
+	kt_shell("ktramp show no_such_target jump", &self->o);
 	EXPECT_NE(0, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.err, "no_such_target"));
-	run("ktramp show no_such_target jump --json", &self->o);
+	kt_shell("ktramp show no_such_target jump --json", &self->o);
 	EXPECT_NE(0, self->o.status);
 	EXPECT_STREQ("", self->o.out);
 	EXPECT_NE(NULL, strstr(self->o.err, "{\"error\""));
@@ -139,22 +119,22 @@ TEST_F_TIMEOUT(command, prints_json_lines, 120)
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, kt_info(fd, &info));
-	run("ktramp targets --json", &self->o);
+	kt_shell("ktramp targets --json", &self->o);
 	EXPECT_EQ(info.nr_targets, json_lines(self->o.out));
-	run("ktramp mechanisms --json", &self->o);
+	kt_shell("ktramp mechanisms --json", &self->o);
 	EXPECT_EQ(KTRAMP_TRACEPOINT, json_lines(self->o.out));
-	run("ktramp info --json", &self->o);
+	kt_shell("ktramp info --json", &self->o);
 	EXPECT_EQ(1, json_lines(self->o.out));
-	run("ktramp show lea jump --json", &self->o);
+	kt_shell("ktramp show lea jump --json", &self->o);
 	EXPECT_EQ(0, self->o.status);
 	EXPECT_LT(0, json_lines(self->o.out));
-	run("ktramp bench -m jump -m int3-boost --hits 10 --repeat 1 --json", &self->o);
+	kt_shell("ktramp bench -m jump -m int3-boost --hits 10 --repeat 1 --json", &self->o);
 	EXPECT_EQ(3, json_lines(self->o.out));
 	/* A probe that is there has its line, and only while it is. */
-	run("ktramp probes --json", &self->o);
+	kt_shell("ktramp probes --json", &self->o);
 	EXPECT_EQ(0, json_lines(self->o.out));
 	ASSERT_LT(0, kt_create(fd, "lea", KTRAMP_JUMP));
-	run("ktramp probes --json", &self->o);
+	kt_shell("ktramp probes --json", &self->o);
 	EXPECT_EQ(1, json_lines(self->o.out));
 	close(fd);
 }
@@ -170,7 +150,7 @@ TEST_F(command, shows_the_jump_between_the_bytes_before_and_after)
 	close(fd);
 	snprintf(before, sizeof(before), "%02x %02x %02x %02x", target.bytes[0],
 		 target.bytes[1], target.bytes[2], target.bytes[3]);
-	run("ktramp show lea jump", &self->o);
+	kt_shell("ktramp show lea jump", &self->o);
 	EXPECT_EQ(0, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.out, before));
 	EXPECT_NE(NULL, strstr(self->o.out, "e9 "));

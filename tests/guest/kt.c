@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kt.h"
@@ -271,6 +272,21 @@ bool kt_kprobe_listed(unsigned long long address, char *line, size_t size)
 		return true;
 	}
 	return false;
+}
+
+/* Run a shell command; its output goes through files, so that no pipe fills. */
+void kt_shell(const char *command, struct kt_output *o)
+{
+	char line[512];
+	int status;
+
+	snprintf(line, sizeof(line), "{ %s; } >/tmp/out 2>/tmp/err", command);
+	status = system(line);
+	o->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (kt_read_file("/tmp/out", o->out, sizeof(o->out)) < 0)
+		o->out[0] = '\0';
+	if (kt_read_file("/tmp/err", o->err, sizeof(o->err)) < 0)
+		o->err[0] = '\0';
 }
 
 int kt_load_module(void)

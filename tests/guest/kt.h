@@ -22,6 +22,14 @@
 #define KPROBE_EVENTS	"/sys/kernel/tracing/kprobe_events"
 #define KPROBE_OPT	"/proc/sys/debug/kprobes-optimization"
 
+/* What a command did. */
+struct kt_output {
+	int status;	/* of exit, or 128 + signal */
+	char out[65536], err[4096];
+};
+
+void kt_shell(const char *command, struct kt_output *o);
+
 int kt_open(void);
 int kt_ioctl(int fd, unsigned long request, void *arg);
 int kt_info(int fd, struct ktramp_info *info);
