@@ -12,6 +12,7 @@ GUEST_TESTS += bench
 GUEST_TESTS += cli
 GUEST_TESTS += engine
 GUEST_TESTS += native
+GUEST_TESTS += overlay
 GUEST_TESTS += race
 GUEST_TESTS += regs
 
@@ -65,7 +66,9 @@ $(guest-out)/all: tests/guest/all | $(guest-out)
 $(guest-bin): $(guest-out)/%_test: $(guest-obj)/%_test.o $(guest-obj)/kt.o | $(guest-out)
 	$(call guest-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(guest-ldlibs)
 
-$(guest-out)/cli_test $(guest-out)/bench_test: guest-ldlibs := -ljansson
+$(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/overlay_test: guest-ldlibs := -ljansson
+
+$(guest-out)/overlay_test: $(guest-obj)/rows.o
 
 $(guest-obj)/%.o: tests/guest/%.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

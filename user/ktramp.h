@@ -51,6 +51,7 @@ int cmd_remove(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_overlay(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;

@@ -23,6 +23,7 @@ static const struct cmd cmds[] = {
 	{ "remove",	cmd_remove,	"disarm them, and forget them" },
 	{ "probes",	cmd_probes,	"list the probes that exist, with their counters" },
 	{ "info",	cmd_info,	"tell what this kernel, module and clock are" },
+	{ "overlay",	cmd_overlay,	"make one overlayfs mount in five ways, and count" },
 	{ "help",	cmd_help,	"help on a command" },
 };
 
