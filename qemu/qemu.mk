@@ -16,6 +16,11 @@ bench: deps-build deps-guest user ## benchmark Debian's two cloud kernels, or KE
 	$(Q)qemu/bench --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
 		$(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- $(if $(HITS),--hits $(HITS)) $(ARGS)
 
+.PHONY: report
+report: deps-build deps-guest user ## draw the results as a page, out/report.html; measures what is missing
+	$(Q)[ -s out/bench.jsonl ] || $(MAKE) bench
+	$(Q)qemu/report --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS))
+
 .PHONY: shell
 shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)
 	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \

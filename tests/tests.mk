@@ -37,8 +37,12 @@ deps-check:
 
 $(HOST_TESTS): | deps-check
 
+.PHONY: deps-browser
+deps-browser:
+	$(Q)qemu/deps browser
+
 .PHONY: check
-check: deps-build deps-guest deps-check user host-tests guest-tests ## all tests: host, lint, guests
+check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests ## all tests: host, lint, guests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-host
@@ -49,6 +53,10 @@ check-host: host-tests ## tests that need no guest
 check-guest: deps-build deps-guest user guest-tests ## tests in guests (TEST=engine KERNEL=6.12)
 	$(Q)tests/run --only guest $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) \
 		$(if $(TEST),--test $(TEST))
+
+.PHONY: check-page
+check-page: deps-build deps-guest deps-browser user ## the page of make report, in a browser
+	$(Q)tests/run --only page
 
 .PHONY: lint
 lint: deps-build deps-check ## check the sources themselves

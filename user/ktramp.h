@@ -52,6 +52,7 @@ int cmd_probes(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
@@ -310,6 +311,9 @@ void view_disassemble(struct view *view, struct disasm *disasm);
 void view_disassemble_after(struct view *view, struct disasm *disasm);
 void view_print(const struct view *view);
 json_t *view_json(const struct view *view);
+
+/* page.c */
+int page_write(FILE *to, const json_t *lines);	/* complains */
 
 /* stats.c */
 struct spread {

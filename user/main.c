@@ -24,6 +24,7 @@ static const struct cmd cmds[] = {
 	{ "probes",	cmd_probes,	"list the probes that exist, with their counters" },
 	{ "info",	cmd_info,	"tell what this kernel, module and clock are" },
 	{ "overlay",	cmd_overlay,	"make one overlayfs mount in five ways, and count" },
+	{ "report",	cmd_report,	"draw results as one page for a browser" },
 	{ "help",	cmd_help,	"help on a command" },
 };
 

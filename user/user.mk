@@ -31,6 +31,20 @@ $(O)/user/%.o: user/%.c user/user.mk | $(O)/user $(bpf-skel)
 
 $(O)/user/main.o $(O)/user/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAMP_VERSION)"'
 
+# The page of ktramp report is one file: its style and scripts go into its template, and that
+# into the command.
+user-page := $(O)/user/page.html
+user-page-parts := lib words model costs code page
+
+$(user-page): user/page/page.html user/page/style.css $(user-page-parts:%=user/page/%.js) \
+		user/user.mk | $(O)/user
+	$(call user-say,GEN)cat $(user-page-parts:%=user/page/%.js) >$@.js && \
+		sed -e '/^@style@$$/{r user/page/style.css' -e 'd}' \
+			-e '/^@script@$$/{r $@.js' -e 'd}' $< >$@
+
+$(O)/user/page.o: $(user-page)
+$(O)/user/page.o: user-cflags += -DKTRAMP_PAGE='"$(user-page)"'
+
 $(O)/user:
 	@mkdir -p $@
 
