@@ -12,9 +12,6 @@ struct options {
 	int nr_files;
 };
 
-/* The types of lines that the page can draw; the first is what a file is useful for. */
-static const char *const types[] = { "run", "result", "mechanism", "show", "xray", "hit" };
-
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Write the page to FILE, whole or not at all. Default: "
 	  "standard output", 0 },
@@ -24,11 +21,12 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Draw results as one HTML page: what a hit costs through every mechanism, and, as far as "
 	"the files have it, what each does to the code and which instructions a hit runs through.\n\n"
-	"Each FILE is JSON Lines, '-' standard input: of 'ktramp bench --output', of "
-	"'ktramp show --json', 'ktramp mechanisms --json' or 'ktramp xray --json'. The page needs "
-	"nothing but itself: no network, no module, no other file. What the files do not have, the "
-	"page says is missing. Lines of a type that is not known are left out.\v"
-	"With --json, the lines that would be drawn are printed instead.\n\n"
+	"Each FILE is JSON Lines, '-' standard input: of 'ktramp bench --output', 'ktramp show "
+	"--json', 'ktramp mechanisms --json', or out/xray.jsonl, whose traces are read too. The page "
+	"needs nothing but itself: no network, no module, no other file. What the files do not "
+	"have, the page says is missing. Lines of a type that is not known are left out.\v"
+	"With --json, the data of the page are printed instead, one object a line; instructions "
+	"that traces share are in lines of type 'text'.\n\n"
 	"Exit status: 0, 1 if a file cannot be read or holds nothing to draw, 2 on wrong usage.\n\n"
 	"Examples:\n"
 	"  ktramp report -o report.html bench.jsonl show.jsonl xray.jsonl\n"
@@ -62,64 +60,6 @@ static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
 	.children = children,
 };
-
-static bool is_drawn(const char *type)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (!strcmp(types[i], type))
-			return true;
-	return false;
-}
-
-static int read_line(json_t *lines, const char *name, size_t number, const char *text, size_t size)
-{
-	json_error_t error;
-	json_t *line __cleanup(free_json) = json_loadb(text, size, 0, &error);
-	const char *type = json_string_value(json_object_get(line, "type"));
-
-	if (!line) {
-		p_err("'%s', line %zu is not JSON: %s", name, number, error.text);
-		return -EINVAL;
-	}
-	if (!type) {
-		p_err("'%s', line %zu is not a result: it has no \"type\"", name, number);
-		return -EINVAL;
-	}
-	if (is_drawn(type) && json_array_append(lines, line)) {
-		p_err("cannot keep '%s', line %zu: %s", name, number, strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int read_file(json_t *lines, const char *name)
-{
-	bool is_stdin = !strcmp(name, "-");
-	FILE *file = is_stdin ? stdin : fopen(name, "re");
-	size_t room = 0, number = 0;
-	char *text = NULL;
-	ssize_t size;
-	int err = 0;
-
-	if (!file) {
-		err = -errno;
-		p_err("cannot read '%s': %s", name, strerror(-err));
-		return err;
-	}
-	while (!err && (errno = 0, size = getline(&text, &room, file)) > 0) {
-		number++;
-		if (strspn(text, " \t\r\n") != (size_t)size)
-			err = read_line(lines, name, number, text, size);
-	}
-	if (!err && (ferror(file) || errno)) {
-		err = errno ? -errno : -EIO;
-		p_err("cannot read '%s': %s", name, strerror(-err));
-	}
-	free(text);
-	if (!is_stdin)
-		fclose(file);
-	return err;
-}
 
 static int print_lines(const json_t *lines)
 {
@@ -170,27 +110,28 @@ static int write_file(const char *name, const json_t *lines)
 
 int cmd_report(int argc, char **argv)
 {
-	json_t *lines __cleanup(free_json) = json_array();
+	struct page_data data __cleanup(page_data_deinit) = { 0 };
 	struct options opts = { 0 };
-	int err = 0;
+	int err;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 	if (out_json && opts.output) {
 		p_err("--json and --output exclude each other: --json prints lines, not the page");
 		return EXIT_USAGE;
 	}
+	err = page_data_init(&data);
 	for (int i = 0; i < opts.nr_files && !err; i++)
-		err = read_file(lines, opts.files[i]);
-	if (!err && !json_array_size(lines)) {
+		err = page_data_add(&data, opts.files[i]);
+	if (!err && !json_array_size(data.lines)) {
 		p_err("nothing to draw: no line of 'ktramp bench', 'show' or 'xray' in %s",
 		      opts.nr_files == 1 ? opts.files[0] : "these files");
 		err = -ENODATA;
 	}
 	if (!err && out_json)
-		err = print_lines(lines);
+		err = print_lines(data.lines);
 	else if (!err && opts.output)
-		err = write_file(opts.output, lines);
+		err = write_file(opts.output, data.lines);
 	else if (!err)
-		err = page_write(stdout, lines);
+		err = page_write(stdout, data.lines);
 	return err ? EXIT_FAILED : EXIT_OK;
 }

@@ -312,6 +312,17 @@ void view_disassemble_after(struct view *view, struct disasm *disasm);
 void view_print(const struct view *view);
 json_t *view_json(const struct view *view);
 
+/* page_data.c */
+struct page_data {
+	json_t *lines;		/* what the page is given */
+	json_t *texts;		/* kernel -> its line of type "text" */
+	json_t *indices;	/* kernel -> pool -> item as JSON -> its index */
+};
+
+int page_data_init(struct page_data *data);	/* complains */
+int page_data_add(struct page_data *data, const char *name);	/* complains */
+void page_data_deinit(struct page_data *data);
+
 /* page.c */
 int page_write(FILE *to, const json_t *lines);	/* complains */
 

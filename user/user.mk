@@ -34,7 +34,7 @@ $(O)/user/main.o $(O)/user/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAM
 # The page of ktramp report is one file: its style and scripts go into its template, and that
 # into the command.
 user-page := $(O)/user/page.html
-user-page-parts := lib words model costs code page
+user-page-parts := lib words trace model costs code hit page
 
 $(user-page): user/page/page.html user/page/style.css $(user-page-parts:%=user/page/%.js) \
 		user/user.mk | $(O)/user

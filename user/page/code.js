@@ -46,7 +46,44 @@ function listingCard(show, part, title, says) {
 	return el("div", { class: "card", "data-part": part.part },
 		el("h5", {}, title, says ? el("small", {}, says) : null),
 		el("table", { class: "listing" },
-			el("tbody", {}, ...shownLines(part).map((line) => listingRow(show, part, line)))));
+			el("tbody", {}, ...foldedRows(show, part))));
+}
+
+/* In a long listing, what only saves and restores registers is folded until it is asked for. */
+function foldedRows(show, part) {
+	const lines = shownLines(part), rows = lines.map((line) => listingRow(show, part, line));
+	const plain = (i) => i > 1 && i < lines.length - 2 && lines[i].origin === "probe" && !lines[i].note;
+	const folded = [];
+
+	if (lines.length < 20)
+		return rows;
+	for (let i = 0; i < rows.length; i++) {
+		let end = i;
+
+		while (plain(end))
+			end++;
+		if (end - i < 6) {
+			folded.push(rows[i]);
+			continue;
+		}
+		const hidden = rows.slice(i + 1, end - 1);
+
+		folded.push(rows[i], foldRow(hidden), ...hidden, rows[end - 1]);
+		i = end - 1;
+	}
+	return folded;
+}
+
+function foldRow(hidden) {
+	const row = el("tr", { class: "fold" }, el("td", { colspan: 4 }, el("button", {
+		type: "button", class: "link", onclick: () => {
+			hidden.forEach((each) => each.hidden = false);
+			row.remove();
+		},
+	}, "… more that is alike")));
+
+	hidden.forEach((each) => each.hidden = true);
+	return row;
 }
 
 function listingRow(show, part, line) {
@@ -67,7 +104,7 @@ function listingRow(show, part, line) {
  * A hit as what it passes on its way from the site and back to it: [{kind, title, says, part}].
  * Told from the code and the exceptions alone; a trace tells more, see hit.js.
  */
-function stagesOf(model, show) {
+function stagesOf(model, show, hit) {
 	const armed = partOf(show, "site armed"), copy = partOf(show, "slot") || partOf(show, "detour");
 	const first = armed && armed.lines.find((line) => line.origin === "probe");
 	const ours = model.group(show.mechanism) === "ours" || show.mechanism === "bpf-jump";
@@ -88,6 +125,9 @@ function stagesOf(model, show) {
 		});
 	if (copy)
 		stages.push({ kind: "code", title: copy.part, says: addressOf(copy.address), part: copy });
+	else if (hit && madeFor(hit).length)
+		stages.push(...madeFor(hit).map((part) => ({ kind: "code", title: part.name,
+			says: "made by the kernel; what the hit executes of it", part })));
 	else if (trapped && per(show.bp) > 1)
 		stages.push({ kind: "far", title: "the kernel’s slot", says: "A copy of the displaced " +
 			"instruction, and an int3 behind it." });
@@ -106,6 +146,16 @@ function stagesOf(model, show) {
 	return stages;
 }
 
+/* Code that the kernel made for the probe, in the order of its first steps. */
+function madeFor(hit) {
+	const symbols = new Set();
+
+	for (const node of hit.nodes)
+		if (hit.symbol(node).kind === "generated" && node.role === "copy")
+			symbols.add(node.symbol);
+	return [...symbols].map((symbol) => hit.generated(symbol));
+}
+
 function addressOf(address) {
 	return "at " + address;
 }
@@ -117,7 +167,9 @@ function inPart(part, address) {
 }
 
 /* Where the site goes on: what generated code jumps back to, or the next whole instruction. */
-function resumeOffset(show, armed, stages) {
+function resumeOffset(show, armed, stages, hit) {
+	if (hit && hit.hit && hit.hit[1] < hit.steps.length && inPart(armed, hit.address(hit.hit[1])))
+		return Number(hit.address(hit.hit[1]) - BigInt(armed.address));
 	const lines = armed.lines, first = lines.findIndex((line) => line.origin === "probe");
 	const code = stages.map((stage) => stage.part).find(Boolean);
 	const back = code && [...code.lines].reverse().find((line) => line.target &&
@@ -160,7 +212,7 @@ function drawCode(model, show, room) {
 			" before, and ", el("code", {}, show.armed || "none"), " while armed."));
 		return;
 	}
-	const stages = stagesOf(model, show);
+	const hit = model.hit(show.kernel, show.mechanism), stages = stagesOf(model, show, hit);
 	const written = armed.lines.some((line) => line.origin === "probe");
 	const flow = el("div", { class: "flowchart" + (stages.length ? "" : " still") });
 	const site = el("div", { class: "column site" },
@@ -175,7 +227,7 @@ function drawCode(model, show, room) {
 			stageCard(show, stage, i))));
 	room.append(flow, codeLegend(show));
 	if (stages.length)
-		arrows(flow, (overlay) => placeArrows(flow, overlay, resumeOffset(show, armed, stages)));
+		arrows(flow, (overlay) => placeArrows(flow, overlay, resumeOffset(show, armed, stages, hit)));
 	else if (ownBranch(armed))
 		arrows(flow, (overlay) => placeOwn(flow, overlay, ownTrips(armed)));
 }
@@ -249,7 +301,7 @@ function placeArrows(flow, overlay, resume) {
 	const leave = card.querySelector(".from-probe");
 	const back = resume === null ? null : card.querySelector('[data-offset="' + resume + '"]');
 	const stages = [...flow.querySelectorAll(".away > .card")].map((node) => {
-		const rows = [...node.querySelectorAll("tr")].map(box), place = box(node);
+		const rows = [...node.querySelectorAll("tr:not([hidden])")].map(box), place = box(node);
 
 		/* Into the first instruction of generated code, and out of its last. */
 		return { ...place, into: rows.length ? rows[0].y : place.t + 18,

@@ -54,10 +54,10 @@ function drawHero(model) {
 	figure.append(drawStream(model, kernel), detours);
 	for (const lane of lanes) {
 		const cost = model.cost(kernel, lane.name);
-		const hit = model.xray(kernel, lane.name);
+		const hit = model.hit(kernel, lane.name);
 		const bar = el("span", { class: "bar", style: "width:" + 100 * cost / most + "%" });
 
-		for (const part of hit ? hitParts(hit) : []) {
+		for (const part of hit ? hit.parts() : []) {
 			roles.add(part.role);
 			bar.append(el("span", { class: "role-" + part.role, style: "flex-grow:" + part.n }));
 		}
@@ -262,7 +262,7 @@ function drawFacts(model) {
 					el("td", {}, Object.keys(run.config || {}).filter((name) =>
 						run.config[name]).join(", "))))))));
 	for (const kernel of model.kernels) {
-		const traced = model.mechanisms.filter((m) => model.xray(kernel, m)).length;
+		const traced = model.mechanisms.filter((m) => model.hit(kernel, m)).length;
 
 		if (!traced)
 			facts.append(el("p", { class: "missing" }, "No hit was traced on " + kernel +

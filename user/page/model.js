@@ -33,6 +33,28 @@ const SHAPES = {
 		kernel: "string!", mechanism: "string!", site: "string", before: "string", armed: "string",
 		calls: "number", bp: "number", db: "number", restored: "boolean", code: PARTS,
 	},
+	xray: {
+		kernel: "string!", mechanism: "string!", unsupported: "string", error: "string",
+		functions: [{ name: "string!", own: "number!", total: "number!" }],
+	},
+	text: {
+		kernel: "string!",
+		symbols: [{ name: "string!", module: "string", address: "address!", kind: "string!" }],
+		insns: [{ symbol: "number!", offset: "number!", bytes: "string!", text: "string!", note: "string" }],
+	},
+	trace: {
+		kernel: "string!", mechanism: "string!", site: "string", instructions: "number", cold: "number",
+		bench: "number", code: PARTS,
+		steady: {
+			instructions: "number", hit: ["number"], reads: "number", writes: "number",
+			steps: ["number"],
+			nodes: [{ symbol: "number!", parent: "number", depth: "number!", how: "string!",
+				first: "number!", end: "number!", own: "number!", total: "number!" }],
+			events: [{ at: "number!", what: "string!", name: "string",
+				frame: { rip: "string", cs: "string", rflags: "string", rip_symbol: "string" } }],
+			phases: [{ at: "number!", end: "number!", phase: "string!", name: "string!" }],
+		},
+	},
 };
 
 function shaped(value, shape) {
@@ -73,11 +95,13 @@ class Model {
 		this.results = [];
 		this.about = new Map();		/* mechanism -> its line */
 		this.shows = new Map();		/* kernel mechanism -> line */
-		this.xrays = new Map();
+		this.xrays = new Map();		/* the same of traces' lines */
+		this.traces = new Map();
+		this.texts = new Map();		/* kernel -> its symbols and insns */
 		for (const line of lines)
 			this.take(line);
 		this.kernels = [...new Set([...this.runs.keys(), ...this.results.map((r) => r.kernel),
-			...[...this.shows.values(), ...this.xrays.values()].map((l) => l.kernel)])]
+			...this.others().map((line) => line.kernel)])]
 			.sort(compareReleases);
 		this.mechanisms = this.order();
 	}
@@ -92,7 +116,14 @@ class Model {
 		case "result": this.results.push(line); break;
 		case "mechanism": this.about.set(line.name, line); break;
 		case "show": this.put(this.shows, line); break;
+		case "xray": this.put(this.xrays, line); break;
+		case "trace": this.put(this.traces, line); break;
+		case "text": this.texts.set(line.kernel, line); break;
 		}
+	}
+
+	others() {
+		return [...this.shows.values(), ...this.xrays.values(), ...this.traces.values()];
 	}
 
 	/* The first of its kind: a site or handler asked for beside the default comes later. */
@@ -109,7 +140,7 @@ class Model {
 		for (const name of Object.keys(WORDS))
 			names.add(name);
 		const seen = new Set(this.results.map((row) => row.mechanism));
-		for (const line of [...this.shows.values(), ...this.xrays.values()])
+		for (const line of this.others())
 			seen.add(line.mechanism);
 		for (const name of seen)
 			names.add(name);
@@ -146,6 +177,30 @@ class Model {
 
 	show(kernel, mechanism) {
 		return this.shows.get(kernel + " " + mechanism) || null;
+	}
+
+	/*
+	 * What it did to the code. Where a hit was traced, as it was then: addresses differ between
+	 * guests, and must be those of the trace.
+	 */
+	code(kernel, mechanism) {
+		const show = this.show(kernel, mechanism), trace = this.traces.get(kernel + " " + mechanism);
+
+		if (!show || !trace || !trace.code)
+			return show;
+		const after = show.code && !partOf(trace, "site after") && partOf(show, "site after");
+		return { ...show, site: trace.site || show.site, code: after ? [...trace.code, after] : trace.code };
+	}
+
+	/* Its steady hit; null where none was traced, or where it does not hold together. */
+	hit(kernel, mechanism) {
+		const trace = this.traces.get(kernel + " " + mechanism);
+
+		if (!trace)
+			return null;
+		if (trace.made === undefined)
+			trace.made = Hit.of(trace, this.texts.get(kernel));
+		return trace.made;
 	}
 
 	xray(kernel, mechanism) {

@@ -7,7 +7,7 @@ const choice = { mechanism: null, kernel: null };
 function firstChoice() {
 	for (const kernel of [...model.kernels].reverse())
 		for (const name of ["int3-step-tf", ...model.mechanisms])
-			if (model.xray(kernel, name) || model.show(kernel, name))
+			if (model.hit(kernel, name) || model.show(kernel, name))
 				return { mechanism: name, kernel };
 	return { mechanism: model.mechanisms[0] || null, kernel: model.kernels[model.kernels.length - 1] || null };
 }
@@ -81,7 +81,7 @@ function drawSummary(row) {
 
 function drawPanel() {
 	const { mechanism, kernel } = choice, panel = byId("panel");
-	const show = model.show(kernel, mechanism), hit = model.xray(kernel, mechanism);
+	const show = model.code(kernel, mechanism);
 	const row = model.row(kernel, mechanism);
 
 	syncPicker();
@@ -102,8 +102,7 @@ function drawPanel() {
 		drawCode(model, show, code);
 	else
 		code.append(el("p", { class: "missing" }, "The code was not recorded on this kernel."));
-	if (typeof drawHit === "function")
-		drawHit(model, kernel, mechanism, hit, panel);
+	drawHit(model, kernel, mechanism, panel);
 }
 
 /* ---- the tip: what a pointer, a finger or the focus is on ---- */
@@ -128,9 +127,9 @@ function hideTip() {
 
 function forPaper(on) {
 	document.documentElement.classList.toggle("paper", on);
-	for (const flow of document.querySelectorAll(".flowchart"))
-		if (flow.redraw)
-			flow.redraw();
+	for (const drawing of document.querySelectorAll(".flowchart, .hit"))
+		if (drawing.redraw)
+			drawing.redraw();
 }
 
 function start() {
