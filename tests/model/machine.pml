@@ -9,6 +9,14 @@
  *	armed   int3      -         -		(SINGLE: A is all three bytes, there is no B)
  *	jump    [ jmp .................]
  *
+ * PINNED: something else branches to B, so an int3 stands there from the first to the last
+ * step, and is a byte of the jump (plan.c, "pins"). B is two bytes, one of which changes
+ * under whoever still sees its first:
+ *
+ *	old     [ A ]     [ B ............. ]
+ *	armed   int3      int3      -
+ *	jump    [ jmp     int3 ............ ]
+ *
  * Stale fetch. A CPU may execute any mix of the values a byte has had since the CPU's last
  * serialising event. vis[] is, per CPU, the set of those values. An instruction is fetched
  * and executed in one step of the model: bytes fetched earlier are in the set as well.
@@ -76,6 +84,8 @@
 #define DONE		10	/* hit the int3 behind the copy; not looked up yet */
 #define RETURN		11	/* found; will return behind A */
 #define WALK		12	/* looks for someone else's int3, and is at a trap of ours */
+#define PIN		13	/* hit the int3 inside the jump; not looked up yet */
+#define PIN_FOUND	14	/* found; goes on in the copy of B */
 
 /* What a pass did: the handler, A, B. Each exactly once. */
 #define DID_HANDLER	1
@@ -119,8 +129,11 @@ byte jump_to;			/* where the bytes of the jump lead */
 bool armed;			/* every hit is handled */
 bool tail_changed;		/* nobody is in the middle */
 
+/* Kept by (8) alone, so it is checked everywhere: an armed jump costs nobody a trap. */
+bool quiet;
+
 /* Never set: they give the failed assertion a name. */
-bit torn, in_the_middle, lost_hit, not_once, unknown_int3, stale_slot, freed_probe;
+bit torn, in_the_middle, lost_hit, not_once, unknown_int3, stale_slot, freed_probe, slow_hit;
 
 #ifdef NO_PROMISES
 #define promise(x)	skip
@@ -229,25 +242,49 @@ inline execute(c, x)
 	:: pc[x] == OUT && trap -> probe[x] = trap; pc[x] = WALK
 	:: pc[x] == OUT && (dones & BIT(1)) -> probe[x] = 1; pc[x] = WALK
 	:: pc[x] == OUT && (dones & BIT(2)) -> probe[x] = 2; pc[x] = WALK
-	:: pc[x] == OUT && (vis[c] & B0_INT3) -> pc[x] = TRAP
+#ifdef PINNED
+	/* The branch to B: what it did before is as good as A. */
+	:: pc[x] == OUT && !did[x] -> did[x] = DID_A; pc[x] = MIDDLE
+#endif
+	:: pc[x] == OUT && (vis[c] & B0_INT3) -> assert(!quiet || slow_hit); pc[x] = TRAP
 	:: pc[x] == OUT && (vis[c] & B0_JMP) ->
 		assert((vis[c] & (B1 | B2)) == (B1_JMP | B2_JMP) || torn);
 		probe[x] = jump_to;
 		pc[x] = DETOUR
 	:: pc[x] == OUT && (vis[c] & B0_OLD) ->
 		promise(!armed || lost_hit);
+#ifndef PINNED
 		assert((vis[c] & B1) == B1_OLD || torn);
+#endif
 		do_A(x);
 #ifdef SINGLE
 		assert((vis[c] & B2) == B2_OLD || torn);
 #endif
 		after_A(x)
+#ifdef PINNED
+	:: pc[x] == MIDDLE && (vis[c] & B1_JMP) -> pc[x] = PIN
+	:: pc[x] == MIDDLE && (vis[c] & B1_OLD) ->
+		promise(!tail_changed || in_the_middle);
+		assert((vis[c] & B2) == B2_OLD || torn);
+		do_B(x);
+		leave(x)
+	:: pc[x] == PIN ->
+		assert(trap || unknown_int3);
+		probe[x] = trap;
+		pc[x] = PIN_FOUND
+	:: pc[x] == PIN_FOUND ->
+		assert((alive & BIT(probe[x])) || freed_probe);
+		pc[x] = COPY_B;
+		end_trap(c, x)
+#endif
 #ifndef SINGLE
+#ifndef PINNED
 	:: pc[x] == MIDDLE ->
 		promise(!tail_changed || in_the_middle);
 		assert((vis[c] & B2) == B2_OLD || torn);
 		do_B(x);
 		leave(x)
+#endif
 	:: pc[x] == COPY_B -> fetch_slot(c, x); do_B(x); pc[x] = BACK
 #endif
 	:: pc[x] == DETOUR -> fetch_slot(c, x); handle(x); pc[x] = COPY_A

@@ -90,27 +90,47 @@ inline free()
 	fi
 }
 
+/*
+ * Byte 1 is a byte of the jump, from (5) to (11), or PINNED: the int3 of a jump from (2) to
+ * (13), where it goes before byte 0.
+ */
+#define jump_1()	atomic { write(B1, B1_JMP) }
+#define old_1()		atomic { write(B1, B1_OLD) }
+#if defined(PINNED) && !defined(PIN_LATE)
+#define pin_2()		only_jump(jump_1())
+#define pin_5()		skip
+#else
+#define pin_2()		skip
+#define pin_5()		jump_1()
+#endif
+#if defined(PINNED) && !defined(UNPIN_EARLY)
+#define pin_11()	skip
+#define pin_13()	only_jump(atomic { tail_changed = false; write(B1, B1_OLD) })
+#else
+#define pin_11()	old_1()
+#define pin_13()	skip
+#endif
+
 #define only_jump(s)	if :: mech[p] == JUMP -> s :: else fi
 
 #define S1	atomic { trap = p; dones = dones | (mech[p] == STEP -> BIT(p) : 0) }; sync(1)
-#define S2	atomic { write(B0, B0_INT3) }
+#define S2	atomic { write(B0, B0_INT3) }; pin_2()
 #define S3	sync(3); armed = true
 #ifdef SINGLE
 #define S4	skip
 #else
 #define S4	wait(4)
 #endif
-#define S5	atomic { tail_changed = true; jump_to = p; write(B1, B1_JMP) }; \
-		atomic { write(B2, B2_JMP) }
+#define S5	atomic { tail_changed = true; jump_to = p }; pin_5(); atomic { write(B2, B2_JMP) }
 #define S6	sync(6)
 #define S7	atomic { write(B0, B0_JMP) }
-#define S8	sync(8)
+#define S8	sync(8); quiet = true
 
-#define S9	atomic { write(B0, B0_INT3) }
+#define S9	atomic { quiet = false; write(B0, B0_INT3) }
 #define S10	sync(10)
-#define S11	atomic { write(B1, B1_OLD) }; atomic { write(B2, B2_OLD) }
+#define S11	pin_11(); atomic { write(B2, B2_OLD) }
 #define S12	sync(12)
-#define S13	atomic { armed = false; tail_changed = false; write(B0, B0_OLD) }
+#define S13	pin_13(); atomic { armed = false; tail_changed = false; write(B0, B0_OLD) }
 #define S14	sync(14)
 #define S15	atomic { trap = 0; jump_to = 0 }
 
