@@ -7,7 +7,7 @@
 
 #include <linux/fprobe.h>
 #include <linux/kconfig.h>
-#include <linux/version.h>
+#include <linux/module.h>
 
 /*
  * An fprobe's entry handler: in 6.1 it returns nothing, in 6.12 an int, and takes the
@@ -31,23 +31,31 @@
 	(IS_ENABLED(CONFIG_RETHUNK) || IS_ENABLED(CONFIG_MITIGATION_RETHUNK))
 
 /*
- * A module's text: struct module_layout became an array of struct module_memory in 6.4,
- * ac3b43283923 ("module: replace module_layout with module_memory").
+ * A module's text, and its data, in parts: struct module_layout became an array of struct
+ * module_memory in 6.4, ac3b43283923 ("module: replace module_layout with module_memory").
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#ifdef for_each_mod_mem_type
 #define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->mem[MOD_TEXT].base)
 #define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->mem[MOD_TEXT].size)
 #define KTRAMP_MODULE_DATA_PARTS	3	/* MOD_DATA, MOD_RODATA, MOD_RO_AFTER_INIT */
-#define KTRAMP_MODULE_DATA(mod, part)	((unsigned long)(mod)->mem[MOD_DATA + (part)].base)
-#define KTRAMP_MODULE_DATA_SIZE(mod, part) ((mod)->mem[MOD_DATA + (part)].size)
+
+static inline unsigned long ktramp_module_data(const struct module *mod, unsigned int part,
+					       unsigned long *size)
+{
+	*size = mod->mem[MOD_DATA + part].size;
+	return (unsigned long)mod->mem[MOD_DATA + part].base;
+}
 #else
 #define KTRAMP_MODULE_TEXT(mod)		((unsigned long)(mod)->core_layout.base)
 #define KTRAMP_MODULE_TEXT_SIZE(mod)	((mod)->core_layout.text_size)
 #define KTRAMP_MODULE_DATA_PARTS	1
-#define KTRAMP_MODULE_DATA(mod, part) \
-	((unsigned long)(mod)->core_layout.base + (mod)->core_layout.text_size)
-#define KTRAMP_MODULE_DATA_SIZE(mod, part) \
-	((mod)->core_layout.size - (mod)->core_layout.text_size)
+
+static inline unsigned long ktramp_module_data(const struct module *mod, unsigned int part,
+					       unsigned long *size)
+{
+	*size = mod->core_layout.size - mod->core_layout.text_size;
+	return KTRAMP_MODULE_TEXT(mod) + KTRAMP_MODULE_TEXT_SIZE(mod);
+}
 #endif
 
 #endif /* KTRAMP_COMPAT_H */

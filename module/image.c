@@ -248,13 +248,14 @@ static struct module *module_get_kobj(const char *name)
 
 static int read_module_pointers(struct ktramp_image *image, struct module *mod)
 {
+	unsigned long data, size;
 	unsigned int part;
 	int err = 0;
 
-	for (part = 0; part < KTRAMP_MODULE_DATA_PARTS && !err; part++)
-		err = read_pointers(image, KTRAMP_MODULE_DATA(mod, part),
-				    KTRAMP_MODULE_DATA(mod, part) +
-				    KTRAMP_MODULE_DATA_SIZE(mod, part));
+	for (part = 0; part < KTRAMP_MODULE_DATA_PARTS && !err; part++) {
+		data = ktramp_module_data(mod, part, &size);
+		err = read_pointers(image, data, data + size);
+	}
 	if (err)
 		drop(image);
 	else
@@ -304,7 +305,8 @@ static int add_module_image(struct module *mod, unsigned long addr, struct ktram
 				     "module %s is on its way in or out", mod->name);
 	if (addr - KTRAMP_MODULE_TEXT(mod) >= KTRAMP_MODULE_TEXT_SIZE(mod))
 		return ktramp_refuse(r, -ENOENT, KTRAMP_R_NOT_TEXT,
-				     "the address is in no text of module %s that stays", mod->name);
+				     "the address is in no text of module %s that stays",
+				     mod->name);
 	m = kzalloc(sizeof(*m), GFP_KERNEL);
 	if (!m)
 		return -ENOMEM;

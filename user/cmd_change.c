@@ -37,7 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_END:
-		if (change->all == (change->nr_names > 0))
+		if (change->all == !!change->nr_names)
 			argp_error(state, "numbers or sites of probes, or --all, are needed");
 		return 0;
 	default:
@@ -125,8 +125,8 @@ static int apply(const struct dev *dev, const struct change *change, const struc
 static int run(struct change *change, const char *doc, int argc, char **argv)
 {
 	const struct argp argp = {
-		.options = options, .parser = parse, .args_doc = "NUMBER|SITE...\n--all", .doc = doc,
-		.children = children,
+		.options = options, .parser = parse, .args_doc = "NUMBER|SITE...\n--all",
+		.doc = doc, .children = children,
 	};
 	struct dev dev __cleanup(dev_close) = { .fd = -1 };
 	struct ids ids = { 0 };
@@ -154,7 +154,8 @@ int cmd_enable(int argc, char **argv)
 	struct change change = { .done = "armed", .request = KTRAMP_IOC_ARM };
 
 	return run(&change,
-		   "Arm probes again that 'ktramp disable' has disarmed; they keep their counters.\v"
+		   "Arm probes again that 'ktramp disable' has disarmed; they keep their "
+		   "counters.\v"
 		   EXIT_DOC
 		   "Examples:\n"
 		   "  ktramp enable vfs_read+0x20\n"

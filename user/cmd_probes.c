@@ -18,7 +18,8 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"List the probes that exist, of all owners, as they are now.\v"
 	"A probe belongs to the program that made it and goes with it, unless it was made to "
-	"stay, as by 'ktramp add'. 'stuck' is a probe over whose bytes somebody else has patched.\n\n"
+	"stay, as by 'ktramp add'. 'stuck' is a probe over whose bytes somebody else has "
+	"patched.\n\n"
 	"MISSED are hits whose handler did not run, RECURSED those of them that came while a "
 	"handler was running on that CPU, FILTERED hits of other processes than the probe is for. "
 	"The displaced instruction was executed in every case.\n\n"
@@ -171,7 +172,8 @@ int cmd_probes(int argc, char **argv)
 		return EXIT_FAILED;
 
 	table_init(&table, 10, 0xf1);
-	table_add(&table, "ID\tSITE\tMECHANISM\tSTATE\tHITS\tMISSED\tRECURSED\tFILTERED\tBEFORE\tNOW");
+	table_add(&table, "ID\tSITE\tMECHANISM\tSTATE\tHITS\tMISSED\tRECURSED\tFILTERED\t"
+		  "BEFORE\tNOW");
 	err = each_probe(&dev, &opts, &table);
 	if (!err && !out_json)
 		err = table_print(&table);

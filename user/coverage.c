@@ -266,7 +266,7 @@ static int print_table(const struct work *work, const struct run_facts *facts)
 	printf("a kprobe is accepted on %llu of them, %.2f %%, which are 100 %% below\n\n",
 	       (unsigned long long)tally->accepted, percent(tally->accepted, tally->sampled));
 	table_init(&table, 4, 0xc);
-	table_add(&table, "MECHANISM\tHOW, OR WHY NOT\tINSNS\t%%");
+	table_add(&table, "MECHANISM\tOUTCOME\tINSNS\t%%");
 	for (unsigned int m = OURS_FIRST; m <= OURS_LAST; m++) {
 		const struct count *count = &tally->mechanism[m];
 

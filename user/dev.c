@@ -152,7 +152,7 @@ const struct ktramp_target_info *dev_target(const struct dev *dev, const char *n
 
 bool dev_is_target(const struct dev *dev, const struct ktramp_target_info *place)
 {
-	return find_target(dev, place->name) != NULL;
+	return find_target(dev, place->name);
 }
 
 /* Names are the module's to resolve: a probe that is never armed tells. */

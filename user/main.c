@@ -15,7 +15,7 @@ static const struct cmd cmds[] = {
 	{ "targets",	cmd_targets,	"list the functions that can be probed" },
 	{ "mechanisms",	cmd_mechanisms,	"list the ways to probe, and which this kernel has" },
 	{ "show",	cmd_show,	"probe an instruction, show what that did to the code" },
-	{ "plan",	cmd_plan,	"tell what each mechanism would do at an instruction, or at all" },
+	{ "plan",	cmd_plan,	"tell what could be done at an instruction, or at all" },
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
 	{ "add",	cmd_add,	"probe instructions, and leave the probes there" },
 	{ "enable",	cmd_enable,	"arm such probes again" },

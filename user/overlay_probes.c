@@ -223,7 +223,8 @@ int overlay_probes_end(struct overlay_probes *probes)
 	nr = pick(probes, ids, false, true, probes->child);
 	if (nr)
 		child_err = complain("destroy the probes",
-				     dev_batch(probes->dev, KTRAMP_IOC_DESTROY, ids, nr, &batch), &batch);
+				     dev_batch(probes->dev, KTRAMP_IOC_DESTROY, ids, nr, &batch),
+				     &batch);
 	memset(probes->child, 0, sizeof(probes->child));
 	return err ?: child_err;
 }

@@ -123,7 +123,8 @@ int text_read(struct text *text, const char *module)
 	unique(text->functions, &text->nr);
 	if (!text->nr) {
 		if (module)
-			p_err("no functions of module '%s' in /proc/kallsyms: is it loaded?", module);
+			p_err("no functions of module '%s' in /proc/kallsyms: is it loaded?",
+			      module);
 		else
 			p_err("/proc/kallsyms shows no addresses; see sysctl kernel.kptr_restrict");
 		return -ENOENT;

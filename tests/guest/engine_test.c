@@ -279,7 +279,8 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 		EXPECT_EQ(!transient, kt_bytes_are_armed(&probe, len)) WHERE;
 		check_calls(_metadata, self->fd, i, id);
 		check_exceptions(_metadata, self->fd, i, id,
-				 variant->bp + (steps ? row->tf_bp : 0) + (jumps ? row->jump_bp : 0),
+				 variant->bp + (steps ? row->tf_bp : 0) +
+				 (jumps ? row->jump_bp : 0),
 				 steps ? row->tf_db : 0);
 
 		ASSERT_EQ(0, kt_disarm(self->fd, id)) WHERE;
