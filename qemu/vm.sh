@@ -157,6 +157,8 @@ terminal_arguments() {
 }
 
 plugin_arguments() {
+	# Plugins cannot read the guest's memory; this one finds it among QEMU's mappings.
+	arguments+=(-object "memory-backend-memfd,id=ram,size=${mem}M" -machine memory-backend=ram)
 	arguments+=(-plugin "$plugin" -d plugin -D "$log.plugin")
 }
 

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A TCG plugin that keeps hits: each instruction from one address to others, its accesses
+ * to memory, and what the CPU pushed where control went elsewhere.
+ *
+ * usage: qemu-system-x86_64 -plugin xray.so,out=FILE ...
+ *
+ * It sees nothing but orders (xray.h) until it is told to attach, so that booting takes no
+ * longer than without. One CPU: -icount has no more, and a hit is on one.
+ *
+ * The trace is text, a line each:
+ *   order N			what follows is for the order N
+ *   hit N			begins, the Nth since the order
+ *   i ADDRESS BYTES		an instruction is executed
+ *   r ADDRESS SIZE		it has read memory; w: written
+ *   m ADDRESS VALUE...		eight-byte words of memory from there on, where a first store
+ *				behind a break in the sequence went: an exception's frame
+ *   end ADDRESS		the hit ended in front of the instruction there
+ *   lost			the hit did not end in time
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin.h"
+#include "xray.h"
+
+QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc,
+					   char **argv);
+
+#define INSN_MAX	16
+#define FRAME_WORDS	7
+
+/* The instructions of a handler in which its first store is looked for. */
+#define FRAME_WINDOW	5
+
+/**
+ * struct insn - an instruction as it was translated
+ * @next: in its bucket
+ * @listed: the next one that was executed in a hit
+ * @is_listed: it is in that list
+ */
+struct insn {
+	struct insn *next;
+	struct insn *listed;
+	uint64_t address;
+	bool is_listed;
+	uint8_t size;
+	uint8_t bytes[INSN_MAX];
+};
+
+#define BUCKETS		(1u << 16)
+
+static struct insn *buckets[BUCKETS];
+
+static uint64_t self;	/* what QEMU calls this plugin */
+static FILE *trace;
+
+/* The guest's memory: a file that QEMU maps, because the plugins' interface reads none. */
+static uint8_t *ram;
+static uint64_t ram_size;
+
+/* The page of the last order for which a new state is waited. */
+static struct xray_order *waiting;
+static bool attached;
+
+static struct {
+	bool on;
+	bool in_hit;
+	bool writing;
+	struct xray_order order;
+	uint64_t hits;
+	uint64_t lost;
+	uint64_t length;
+	uint64_t expected;	/* address behind the last instruction */
+	unsigned int frame;	/* instructions left in which a frame is looked for */
+	struct insn *list;
+	uint64_t nr_listed;
+} hit;
+
+static void complain(const char *text)
+{
+	qemu_plugin_outs("xray: ");
+	qemu_plugin_outs(text);
+	qemu_plugin_outs("\n");
+}
+
+/* ---- the guest's memory ---- */
+
+static bool find_ram(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	if (!maps)
+		return false;
+	while (!ram && fgets(line, sizeof(line), maps)) {
+		uintptr_t from, to;
+
+		if (!strstr(line, "memory-backend-memfd") ||
+		    sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) != 2)
+			continue;
+		ram = (uint8_t *)from;
+		ram_size = to - from;
+	}
+	fclose(maps);
+	return ram;
+}
+
+/* Where @size bytes at a guest's address are here, or NULL: a device, or across pages. */
+static void *guest_memory(uint32_t info, uint64_t vaddr, unsigned int size)
+{
+	struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, vaddr);
+	uint64_t address;
+
+	if (!hw || qemu_plugin_hwaddr_is_io(hw))
+		return NULL;
+	address = qemu_plugin_hwaddr_phys_addr(hw);
+	if (address >= ram_size || (vaddr & (XRAY_PAGE - 1)) + size > XRAY_PAGE)
+		return NULL;
+	return ram + address;
+}
+
+/* ---- hits ---- */
+
+static bool is_end(uint64_t address)
+{
+	for (unsigned int i = 0; i < hit.order.nr_ends; i++)
+		if (address >= hit.order.end[i].from && address < hit.order.end[i].to)
+			return true;
+	return false;
+}
+
+static void begin_hit(void)
+{
+	hit.in_hit = true;
+	hit.writing = hit.hits + hit.lost < hit.order.keep;
+	hit.length = 0;
+	hit.expected = hit.order.begin;
+	hit.frame = 0;
+	if (hit.writing)
+		fprintf(trace, "hit %" PRIu64 "\n", hit.hits + hit.lost);
+}
+
+static void end_hit(uint64_t address)
+{
+	hit.in_hit = false;
+	hit.hits++;
+	if (hit.writing)
+		fprintf(trace, "end %" PRIx64 "\n", address);
+}
+
+static void lose_hit(void)
+{
+	hit.in_hit = false;
+	hit.lost++;
+	if (hit.writing)
+		fprintf(trace, "lost\n");
+}
+
+static void keep_insn(struct insn *insn)
+{
+	if (insn->address != hit.expected)
+		hit.frame = FRAME_WINDOW;
+	else if (hit.frame)
+		hit.frame--;
+	hit.expected = insn->address + insn->size;
+	if (!hit.writing)
+		return;
+	if (!insn->is_listed) {
+		insn->is_listed = true;
+		insn->listed = hit.list;
+		hit.list = insn;
+		hit.nr_listed++;
+	}
+	fprintf(trace, "i %" PRIx64 " ", insn->address);
+	for (unsigned int i = 0; i < insn->size; i++)
+		fprintf(trace, "%02x", insn->bytes[i]);
+	fputc('\n', trace);
+}
+
+static void on_insn(unsigned int cpu, void *data)
+{
+	struct insn *insn = data;
+
+	(void)cpu;
+	if (!hit.on)
+		return;
+	/* A site in its function's own range is no end of the hit that begins there. */
+	if (hit.in_hit && hit.length && insn->address != hit.order.begin && is_end(insn->address))
+		end_hit(insn->address);
+	if (!hit.in_hit && insn->address == hit.order.begin)
+		begin_hit();
+	if (!hit.in_hit)
+		return;
+	if (++hit.length > hit.order.most)
+		lose_hit();
+	else
+		keep_insn(insn);
+}
+
+static void keep_frame(uint32_t info, uint64_t vaddr)
+{
+	const uint64_t *word = guest_memory(info, vaddr, FRAME_WORDS * 8);
+
+	hit.frame = 0;
+	if (!word)
+		return;
+	fprintf(trace, "m %" PRIx64, vaddr);
+	for (unsigned int i = 0; i < FRAME_WORDS; i++)
+		fprintf(trace, " %" PRIx64, word[i]);
+	fputc('\n', trace);
+}
+
+static void on_access(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
+{
+	bool store = qemu_plugin_mem_is_store(info);
+
+	(void)cpu;
+	(void)data;
+	if (!hit.in_hit || !hit.writing)
+		return;
+	fprintf(trace, "%c %" PRIx64 " %u\n", store ? 'w' : 'r', vaddr,
+		1u << qemu_plugin_mem_size_shift(info));
+	if (store && hit.frame)
+		keep_frame(info, vaddr);
+}
+
+/* ---- translation ---- */
+
+static struct insn *insn_of(struct qemu_plugin_insn *from)
+{
+	uint64_t address = qemu_plugin_insn_vaddr(from);
+	const void *bytes = qemu_plugin_insn_data(from);
+	size_t size = qemu_plugin_insn_size(from);
+	struct insn **bucket = &buckets[(address ^ address >> 16) % BUCKETS];
+	struct insn *insn;
+
+	if (size > INSN_MAX)
+		size = INSN_MAX;
+	/* Code that changed is another instruction. */
+	for (insn = *bucket; insn; insn = insn->next)
+		if (insn->address == address && insn->size == size &&
+		    !memcmp(insn->bytes, bytes, size))
+			return insn;
+	insn = calloc(1, sizeof(*insn));
+	if (!insn) {
+		complain("out of memory");
+		exit(1);
+	}
+	insn->address = address;
+	insn->size = size;
+	memcpy(insn->bytes, bytes, size);
+	insn->next = *bucket;
+	*bucket = insn;
+	return insn;
+}
+
+static bool is_order(struct qemu_plugin_insn *insn)
+{
+	static const uint8_t store[] = XRAY_STORE_BYTES;
+
+	return qemu_plugin_insn_size(insn) == sizeof(store) &&
+	       !memcmp(qemu_plugin_insn_data(insn), store, sizeof(store));
+}
+
+static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data);
+
+static void on_translation(uint64_t id, struct qemu_plugin_tb *tb)
+{
+	(void)id;
+	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+		if (is_order(insn)) {
+			qemu_plugin_register_vcpu_mem_cb(insn, on_order, QEMU_PLUGIN_CB_NO_REGS,
+							 QEMU_PLUGIN_MEM_W, NULL);
+		} else if (attached) {
+			struct insn *known = insn_of(insn);
+
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn,
+							       QEMU_PLUGIN_CB_NO_REGS, known);
+			qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
+							 QEMU_PLUGIN_MEM_RW, NULL);
+		}
+	}
+}
+
+/* All that was translated before is gone, and comes back with the callbacks it needs now. */
+static void on_reset(uint64_t id)
+{
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	if (waiting)
+		waiting->state = attached ? XRAY_ATTACHED : XRAY_DETACHED;
+	waiting = NULL;
+}
+
+/* ---- orders ---- */
+
+static void set_attached(struct xray_order *order, bool want)
+{
+	hit.on = false;
+	hit.in_hit = false;
+	if (attached == want) {
+		order->state = attached ? XRAY_ATTACHED : XRAY_DETACHED;
+		return;
+	}
+	attached = want;
+	waiting = order;
+	qemu_plugin_reset(self, on_reset);
+}
+
+static void forget_list(void)
+{
+	while (hit.list) {
+		struct insn *insn = hit.list;
+
+		hit.list = insn->listed;
+		insn->is_listed = false;
+	}
+	hit.nr_listed = 0;
+}
+
+static void start(const struct xray_order *order)
+{
+	forget_list();
+	hit.order = *order;
+	if (hit.order.nr_ends > XRAY_RANGES)
+		hit.order.nr_ends = XRAY_RANGES;
+	hit.hits = 0;
+	hit.lost = 0;
+	hit.in_hit = false;
+	hit.on = attached;
+	fprintf(trace, "order %" PRIu64 "\n", order->number);
+}
+
+static void stop(struct xray_order *order)
+{
+	hit.on = false;
+	if (hit.in_hit)
+		lose_hit();
+	order->hits = hit.hits;
+	order->lost = hit.lost;
+	fflush(trace);
+}
+
+static void ask(struct xray_order *order)
+{
+	struct insn *insn = hit.list;
+	uint64_t i = 0;
+
+	order->nr = hit.nr_listed;
+	for (; insn && i < order->first; i++)
+		insn = insn->listed;
+	for (i = 0; insn && i < XRAY_LIST; i++, insn = insn->listed)
+		order->address[i] = insn->address;
+}
+
+static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
+{
+	uint64_t start_of_page = vaddr & ~(uint64_t)(XRAY_PAGE - 1);
+	struct xray_order *order;
+
+	(void)cpu;
+	(void)data;
+	/* The memory may be mapped only after the plugin was loaded. */
+	if (!ram && !find_ram()) {
+		complain("the guest's memory is not of a memory-backend-memfd");
+		return;
+	}
+	order = guest_memory(info, vaddr, sizeof(order->command));
+	if (!order)
+		return;
+	order = (void *)((uint8_t *)order - (vaddr - start_of_page));
+	if (order->magic != XRAY_MAGIC)
+		return;
+	switch (order->command) {
+	case XRAY_ATTACH:
+	case XRAY_DETACH:
+		set_attached(order, order->command == XRAY_ATTACH);
+		break;
+	case XRAY_START:
+		start(order);
+		break;
+	case XRAY_STOP:
+		stop(order);
+		break;
+	case XRAY_ASK:
+		ask(order);
+		break;
+	default:
+		return;
+	}
+	order->answer = order->command;
+}
+
+static void close_trace(uint64_t id, void *data)
+{
+	(void)id;
+	(void)data;
+	if (fclose(trace))
+		complain("cannot write all of the trace");
+}
+
+int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, char **argv)
+{
+	if (!info->system_emulation || strcmp(info->target_name, "x86_64") ||
+	    info->system.max_vcpus != 1) {
+		complain("wants one CPU of a whole x86_64 machine: -smp 1");
+		return -1;
+	}
+	for (int i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "out=", 4))
+			trace = fopen(argv[i] + 4, "we");
+	if (!trace) {
+		complain("cannot write the trace: say out=FILE");
+		return -1;
+	}
+	self = id;
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_atexit_cb(id, close_trace, NULL);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What `ktramp record` in the guest and the plugin in QEMU say to each other.
+ *
+ * An order is a page of the guest's memory and one store to it, by an instruction that
+ * nobody else has: the plugin knows it by its bytes, learns from the store which page it
+ * is, and reads and answers there. The guest needs no driver and the host no socket, and
+ * the order is carried out before the guest's next instruction.
+ */
+#ifndef KTRAMP_XRAY_H
+#define KTRAMP_XRAY_H
+
+#include <stdint.h>
+
+#define XRAY_PAGE	4096u
+#define XRAY_MAGIC	0x7961722d706d6172ULL
+#define XRAY_RANGES	16
+#define XRAY_LIST	128
+
+/* mov %eax, XRAY_STORE(%rdi) */
+#define XRAY_STORE	0x6b787279
+#define XRAY_STORE_BYTES	{ 0x89, 0x87, 0x79, 0x72, 0x78, 0x6b }
+
+enum xray_command {
+	XRAY_ATTACH	= 1,	/* see every instruction from now on; @state tells when */
+	XRAY_DETACH	= 2,	/* see orders only, which slows nothing */
+	XRAY_START	= 3,	/* keep hits */
+	XRAY_STOP	= 4,
+	XRAY_ASK	= 5,	/* which instructions were in the hits kept since XRAY_START? */
+};
+
+/* Between which the guest waits, calling the kernel: a change needs all CPUs to stop. */
+enum xray_state {
+	XRAY_DETACHED	= 1,
+	XRAY_ATTACHED	= 2,
+};
+
+struct xray_range {
+	uint64_t from;
+	uint64_t to;
+};
+
+/**
+ * struct xray_order - the page
+ * @command: (in) the store's target
+ * @answer: (out) @command, as soon as it is done
+ * @state: (out) &enum xray_state, also later, for the page of the last ATTACH or DETACH
+ * @nr_ends: (in) START: valid ones of @end
+ * @magic: (in) XRAY_MAGIC
+ * @number: (in) START: what the trace calls it
+ * @begin: (in) START: a hit begins with the instruction here
+ * @end: (in) START: and ends in front of the first one in any of these
+ * @hits: (out) STOP: whole hits since START
+ * @lost: (out) STOP: those that did not end within @most instructions
+ * @most: (in) START: instructions of a hit
+ * @keep: (in) START: hits to keep in the trace; further ones are counted only
+ * @first: (in) ASK: how many addresses to skip
+ * @nr: (out) ASK: how many there are
+ * @address: (out) ASK: of the instructions from @first on
+ */
+struct xray_order {
+	uint32_t command;
+	uint32_t answer;
+	uint32_t state;
+	uint32_t nr_ends;
+	uint64_t magic;
+	uint64_t number;
+	uint64_t begin;
+	struct xray_range end[XRAY_RANGES];
+	uint64_t hits;
+	uint64_t lost;
+	uint64_t most;
+	uint64_t keep;
+	uint64_t first;
+	uint64_t nr;
+	uint64_t address[XRAY_LIST];
+};
+
+_Static_assert(sizeof(struct xray_order) <= XRAY_PAGE, "an order is one page");
+
+#endif /* KTRAMP_XRAY_H */
