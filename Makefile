@@ -7,6 +7,8 @@
 ##   KDIR     a kernel tree you built, instead of KERNEL; for module: what to build for
 ##   ACCEL    icount (exact instruction counts), tcg, kvm or auto
 ##   CPU      the guest's CPU model, as QEMU names it
+##   MECHANISM  of make xray: this one only [all]
+##   TARGET   of make xray: call this one [each mechanism's own]
 ##   HITS     hits per measurement of make bench
 ##   ARGS     more arguments for ktramp bench, or options for qemu/run in make shell
 ##   O        where products go [.output]

@@ -21,6 +21,20 @@ report: deps-build deps-guest user ## draw the results as a page, out/report.htm
 	$(Q)[ -s out/bench.jsonl ] || $(MAKE) bench
 	$(Q)qemu/report --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS))
 
+xray-plugin := $(O)/qemu/xray.so
+
+$(xray-plugin): qemu/xray.c qemu/xray.h qemu/plugin.h qemu/qemu.mk | deps-build $(O)/qemu
+	$(call user-say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared \
+		-fvisibility=hidden $(CFLAGS) -o $@ $<
+
+$(O)/qemu:
+	@mkdir -p $@
+
+.PHONY: xray
+xray: deps-build deps-guest user $(xray-plugin) ## every instruction of a hit (MECHANISM, TARGET)
+	$(Q)qemu/xray $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- \
+		$(MECHANISM:%=--mechanism %) $(TARGET:%=--target %) $(ARGS)
+
 .PHONY: shell
 shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)
 	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \

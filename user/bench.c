@@ -27,6 +27,7 @@ struct measure {
 	struct bpf_counter *counter;	/* a program that libbpf attached, or NULL */
 	double *before, *after, *armed;	/* ticks of one loop, config->repeat of each */
 	double *scratch;
+	struct xray *xray;		/* of the run under way, or NULL */
 };
 
 static int __printf(2, 3) fail(struct row *row, const char *fmt, ...)
@@ -115,6 +116,7 @@ static int one_run(struct measure *m, const struct ktramp_target_info *target, u
 			.id	= id,
 			.loops	= loops,
 		};
+		xray_start(m->xray, target);
 		err = m->counter && id ? counted_run(m, run) : dev_run(m->dev, run);
 	} while (err == -EAGAIN && --tries);
 	if (err == -EAGAIN)
@@ -127,6 +129,22 @@ static int one_run(struct measure *m, const struct ktramp_target_info *target, u
 		return fail(m->row, "%llu of %u calls returned a wrong result", run->wrong,
 			    loops);
 	return 0;
+}
+
+/* A few calls of which QEMU's plugin keeps every instruction. */
+static int xray_calls(struct measure *m, const struct ktramp_target_info *target, uint32_t id)
+{
+	struct ktramp_run run;
+	int err;
+
+	if (!m->config->xray)
+		return 0;
+	m->xray = m->config->xray;
+	err = one_run(m, target, id, KTRAMP_RUN_MEASURE, XRAY_CALLS, &run);
+	if (!err && xray_stop(m->xray, m->dev, m->row, target, &m->probe, id != 0, &run))
+		err = fail(m->row, "no x-ray of the calls");
+	m->xray = NULL;
+	return err;
 }
 
 /* The first loop fills caches and faults in what is faulted in once: not kept. */
@@ -270,6 +288,8 @@ static int while_armed(struct measure *m)
 
 	err = prove(m);
 	if (!err)
+		err = xray_calls(m, m->row->target, m->probe.id);
+	if (!err)
 		err = probed_loops(m);
 	if (!err)
 		err = count_traps(m);
@@ -386,7 +406,9 @@ static int measure_call(struct measure *m)
 {
 	int err;
 
-	err = unprobed_loops(m, m->before);
+	err = xray_calls(m, m->row->target, 0);
+	if (!err)
+		err = unprobed_loops(m, m->before);
 	if (!err)
 		err = count_traps(m);
 	if (!err)
@@ -407,7 +429,9 @@ static int measure_probe(struct measure *m)
 	err = create(m);
 	if (err)
 		return err;
-	err = unprobed_loops(m, m->before);
+	err = xray_calls(m, dev_base(m->dev, m->row->target), 0);
+	if (!err)
+		err = unprobed_loops(m, m->before);
 	if (!err)
 		err = probed(m);
 	destroy_err = dev_destroy(m->dev, m->probe.id, &batch);

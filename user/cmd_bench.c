@@ -14,6 +14,7 @@ enum option_key {
 	OPT_REPEAT,
 	OPT_SEED,
 	OPT_CPU,
+	OPT_XRAY,
 };
 
 struct names {
@@ -29,6 +30,7 @@ struct options {
 	uint32_t handlers[4];
 	long cpu;
 	const char *output;
+	const char *xray;
 	bool verbose;
 };
 
@@ -50,6 +52,8 @@ static const struct argp_option options[] = {
 	{ "seed", OPT_SEED, "N", 0, "Seed of the order of the rows. Default: 1", 0 },
 	{ "cpu", OPT_CPU, "N", 0, "CPU to run on. Default: the first one allowed", 0 },
 	{ "output", 'o', "FILE", 0, "Write JSON Lines to FILE, beside the table on stdout", 0 },
+	{ "xray", OPT_XRAY, "DIR", 0, "Have QEMU's plugin keep every instruction of some calls, "
+	  "and leave what the guest knows of them in DIR; for 'make xray'", 0 },
 	{ "verbose", 'v', NULL, 0, "Tell on stderr which row is measured", 0 },
 	{ }
 };
@@ -125,6 +129,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		opts->output = arg;
+		return 0;
+	case OPT_XRAY:
+		opts->xray = arg;
 		return 0;
 	case 'v':
 		opts->verbose = true;
@@ -348,7 +355,12 @@ static int bench(struct options *opts)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	if (prepare(&dev, opts, &facts))
 		return EXIT_FAILED;
-	return measure_and_report(&dev, opts, &facts, &rows) ? EXIT_FAILED : EXIT_OK;
+	if (opts->xray && xray_open(&opts->config.xray, &dev, opts->xray))
+		return EXIT_FAILED;
+	err = measure_and_report(&dev, opts, &facts, &rows);
+	if (xray_close(&opts->config.xray))
+		err = -EIO;
+	return err ? EXIT_FAILED : EXIT_OK;
 }
 
 int cmd_bench(int argc, char **argv)

@@ -60,6 +60,17 @@ static bool is_branch(const struct disasm *d)
 	       cs_insn_group(d->handle, d->insn, X86_GRP_BRANCH_RELATIVE);
 }
 
+static enum insn_flow flow(const struct disasm *d)
+{
+	if (cs_insn_group(d->handle, d->insn, X86_GRP_IRET))
+		return FLOW_IRET;
+	if (cs_insn_group(d->handle, d->insn, X86_GRP_RET))
+		return FLOW_RETURN;
+	if (cs_insn_group(d->handle, d->insn, X86_GRP_CALL))
+		return FLOW_CALL;
+	return cs_insn_group(d->handle, d->insn, X86_GRP_JUMP) ? FLOW_JUMP : FLOW_NEXT;
+}
+
 /* The address an instruction names: of a branch, of RIP-relative data, of a constant. */
 static uint64_t names_address(const struct disasm *d)
 {
@@ -107,6 +118,7 @@ void disasm_range(struct disasm *disasm, struct listing *listing, unsigned int f
 				 *insn->op_str ? " " : "", insn->op_str);
 			line->target = names_address(disasm);
 			line->branch = is_branch(disasm);
+			line->flow = flow(disasm);
 		} else {
 			line = add_line(listing, at, 1, origin);
 			if (!line)

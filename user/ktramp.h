@@ -53,6 +53,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_xray(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
@@ -255,11 +256,20 @@ enum origin {
 	ORIGIN_REST,	/* bytes of a displaced instruction, never executed while armed */
 };
 
+enum insn_flow {
+	FLOW_NEXT,	/* to the next instruction */
+	FLOW_JUMP,
+	FLOW_CALL,
+	FLOW_RETURN,
+	FLOW_IRET,
+};
+
 struct insn_line {
 	unsigned int offset;
 	unsigned int length;
 	enum origin origin;
 	bool branch;		/* @target is jumped to, not read */
+	enum insn_flow flow;
 	uint64_t target;	/* address the instruction names, or 0 */
 	char text[96];
 	char note[160];
@@ -296,7 +306,10 @@ enum view_part {
 	VIEW_PARTS,
 };
 
+struct symbols;
+
 struct view {
+	const struct symbols *symbols;	/* of another kernel; NULL: of the running one */
 	const struct ktramp_mechanism_info *mechanism;
 	const struct ktramp_target_info *target;
 	struct ktramp_probe_info probe;		/* while armed */
@@ -340,7 +353,10 @@ double stats_median(const double *values, size_t n, double *scratch);
 int stats_spread(const double *values, size_t n, uint64_t seed, struct spread *spread);
 
 /* bench.c, report.c */
+struct xray;
+
 struct bench_config {
+	struct xray *xray;	/* NULL: none is made */
 	uint32_t hits;
 	uint32_t repeat;
 	uint64_t seed;
@@ -384,5 +400,17 @@ json_t *report_run(const struct dev *dev, const struct bench_config *config,
 json_t *report_row(const struct dev *dev, const struct run_facts *facts, const struct row *row);
 int report_table(const struct dev *dev, const struct bench_config *config,
 		 const struct run_facts *facts, const struct row *rows, size_t n);
+
+/* xray_record.c: in a guest whose QEMU has the plugin */
+#define XRAY_CALLS	4	/* enough for one that finds everything as the one before */
+
+int xray_open(struct xray **x, const struct dev *dev, const char *directory);	/* complains */
+int xray_close(struct xray **x);						/* complains */
+int xray_attach(struct xray *x);						/* complains */
+int xray_detach(struct xray *x);						/* complains */
+void xray_start(struct xray *x, const struct ktramp_target_info *target);
+int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
+	      const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,
+	      bool armed, const struct ktramp_run *run);			/* complains */
 
 #endif /* _KTRAMP_USER_H */

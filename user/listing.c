@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ktramp.h"
+#include "xray.h"
 
 /* Enough to see where control comes back to. */
 #define SITE_SHOWN	48U
@@ -190,7 +191,7 @@ static void annotate(struct view *view, enum view_part from, enum view_part to)
 		}
 	}
 
-	if (ksyms_resolve(syms, n))
+	if (view->symbols ? symbols_resolve(view->symbols, syms, n) : ksyms_resolve(syms, n))
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (syms[i].start &&

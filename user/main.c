@@ -17,6 +17,7 @@ static const struct cmd cmds[] = {
 	{ "show",	cmd_show,	"probe an instruction, show what that did to the code" },
 	{ "plan",	cmd_plan,	"tell what could be done at an instruction, or at all" },
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
+	{ "xray",	cmd_xray,	"print every instruction of a hit, out of a file" },
 	{ "add",	cmd_add,	"probe instructions, and leave the probes there" },
 	{ "enable",	cmd_enable,	"arm such probes again" },
 	{ "disable",	cmd_disable,	"disarm them, and keep them" },
