@@ -358,6 +358,8 @@ static int bench(struct options *opts)
 	if (opts->xray && xray_open(&opts->config.xray, &dev, opts->xray))
 		return EXIT_FAILED;
 	err = measure_and_report(&dev, opts, &facts, &rows);
+	if (!err)
+		err = xray_finish(opts->config.xray, &dev);
 	if (xray_close(&opts->config.xray))
 		err = -EIO;
 	return err ? EXIT_FAILED : EXIT_OK;

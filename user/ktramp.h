@@ -405,6 +405,7 @@ int report_table(const struct dev *dev, const struct bench_config *config,
 #define XRAY_CALLS	4	/* enough for one that finds everything as the one before */
 
 int xray_open(struct xray **x, const struct dev *dev, const char *directory);	/* complains */
+int xray_finish(struct xray *x, const struct dev *dev);			/* complains */
 int xray_close(struct xray **x);						/* complains */
 int xray_attach(struct xray *x);						/* complains */
 int xray_detach(struct xray *x);						/* complains */

@@ -184,6 +184,12 @@ json_t *xray_calls_json(const struct xray_calls *calls);
 json_t *xray_exceptions_json(const struct call_tree *tree);
 json_t *xray_functions_json(const struct xray_calls *calls, const struct call_tree *tree);
 
+/* ---- xray_path.c: what runs on the way to our handlers ---- */
+
+int path_add(json_t *path, const struct xray_calls *calls, const struct call_tree *tree,
+	     const char *mechanism);
+json_t *path_line(const char *name, const json_t *entry, const json_t *admissions);
+
 /* ---- xray_import.c: from the guest's and the plugin's files to those of an x-ray ---- */
 
 int xray_import(const char *out, char **directories, unsigned int nr);	/* complains */

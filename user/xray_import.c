@@ -20,6 +20,8 @@ struct import {
 	json_t *unprobed;	/* lines of it, by mechanism and handler */
 	json_t *bench;		/* rows, likewise */
 	json_t *lines;		/* results, likewise */
+	json_t *path;		/* functions on the way to our handlers */
+	json_t *admissions;	/* what the module said of them, by address */
 };
 
 static const char *text(const json_t *object, const char *key)
@@ -306,6 +308,11 @@ static int write_file(struct import *im, json_t *line, json_t *file)
 	return err;
 }
 
+static bool is_ours(const json_t *line)
+{
+	return !strcmp(text(line, "kind"), kind_name(KTRAMP_KIND_OURS));
+}
+
 /* As many of them as an armed site has in the record. */
 static json_t *site_bytes(const json_t *line)
 {
@@ -334,6 +341,10 @@ static int make_trace(struct import *im, const json_t *unprobed, const json_t *l
 		p_err("no trace of '%s' on %s: %s", name, text(im->run, "kernel"), strerror(-err));
 		goto free;
 	}
+	for (size_t i = 1; i < calls.nr_calls && is_ours(from) && !err; i++)
+		err = path_add(im->path, &calls, &calls.call[i], text(from, "mechanism"));
+	if (err)
+		goto free;
 	add_counts(result, &calls);
 	file = json_deep_copy(result);
 	json_object_set_new(file, "type", json_string("trace"));
@@ -391,6 +402,8 @@ static int on_record_line(struct import *im, json_t *line)
 		return on_symbol(im, line);
 	} else if (!strcmp(type, "calls")) {
 		return on_calls(im, line);
+	} else if (!strcmp(type, "admission")) {
+		return json_object_set(im->admissions, text(line, "address"), line);
 	}
 	return 0;
 }
@@ -454,6 +467,24 @@ static int write_results(struct import *im, FILE *to)
 	return 0;
 }
 
+static int write_path(struct import *im, FILE *to)
+{
+	const char *name;
+	json_t *entry;
+
+	json_object_foreach(im->path, name, entry) {
+		json_t *line = path_line(name, entry, im->admissions);
+		int err;
+
+		json_object_set_new(line, "kernel", field(im->run, "kernel"));
+		json_object_set_new(line, "cpu", field(im->run, "cpu"));
+		err = out_line(to, line);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int import_guest(struct import *im, FILE *to)
 {
 	char name[512];
@@ -462,6 +493,8 @@ static int import_guest(struct import *im, FILE *to)
 	im->unprobed = json_object();
 	im->bench = json_object();
 	im->lines = json_object();
+	im->path = json_object();
+	im->admissions = json_object();
 	snprintf(name, sizeof(name), "%s/kallsyms", im->from);
 	err = symbols_read(&im->symbols, name);
 	snprintf(name, sizeof(name), "%s/trace", im->from);
@@ -475,9 +508,13 @@ static int import_guest(struct import *im, FILE *to)
 		err = add_untraced(im);
 	if (!err)
 		err = write_results(im, to);
+	if (!err)
+		err = write_path(im, to);
 	json_decref(im->unprobed);
 	json_decref(im->bench);
 	json_decref(im->lines);
+	json_decref(im->path);
+	json_decref(im->admissions);
 	json_decref(im->run);
 	im->run = NULL;
 	trace_free(&im->trace);

@@ -14,8 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../qemu/xray.h"
-#include "ktramp.h"
+#include "xray_record.h"
 
 /* The measured loop of module/bench.c: behind it, and between its calls, is no hit. */
 #define LOOP		"timed_calls"
@@ -32,6 +31,7 @@ struct xray {
 	struct xray_range loop;
 	int perf;
 	struct perf_event_mmap_page *ring;
+	struct xray_path *path;		/* through which our own mechanisms' hits went */
 };
 
 /* ---- orders ---- */
@@ -40,7 +40,7 @@ struct xray {
  * The plugin recognizes the store by its bytes, and answers before the next instruction:
  * to the compiler that is a function which may change the page.
  */
-static int give_order(struct xray_order *order, uint32_t command)
+int xray_give_order(struct xray_order *order, uint32_t command)
 {
 	order->answer = 0;
 	order->magic = XRAY_MAGIC;
@@ -57,7 +57,7 @@ static int change_state(struct xray *x, uint32_t command, uint32_t state)
 	int err;
 
 	x->order->state = 0;
-	err = give_order(x->order, command);
+	err = xray_give_order(x->order, command);
 	for (int i = 0; i < 10000 && !err; i++) {
 		if (*(volatile uint32_t *)&x->order->state == state)
 			return 0;
@@ -239,13 +239,13 @@ void xray_start(struct xray *x, const struct ktramp_target_info *target)
 	x->order->nr_ends = 1;
 	x->order->most = INSNS_MOST;
 	x->order->keep = XRAY_CALLS;
-	give_order(x->order, XRAY_START);
+	xray_give_order(x->order, XRAY_START);
 }
 
 /* Complains unless the plugin saw as many whole calls as were made. */
 static int stop(struct xray *x, uint64_t calls)
 {
-	int err = give_order(x->order, XRAY_STOP);
+	int err = xray_give_order(x->order, XRAY_STOP);
 
 	if (err) {
 		p_err("QEMU's plugin does not answer");
@@ -312,6 +312,8 @@ int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
 	err = stop(x, run->calls);
 	if (!err)
 		err = write_symbols(x);
+	if (!err && armed && row->mechanism->kind == KTRAMP_KIND_OURS)
+		err = xray_path_add(x->path, x->order);
 	if (err)
 		return err;
 	return out_line(x->file, json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:o, s:o, s:b, s:s, s:o,"
@@ -373,8 +375,11 @@ static int open_all(struct xray *x, const struct dev *dev, const char *directory
 		p_err("an x-ray needs QEMU with '-icount shift=0' and one CPU: run 'make xray'");
 		return -EOPNOTSUPP;
 	}
+	x->path = xray_path_new();
+	if (!x->path)
+		return -ENOMEM;
 	x->order = new_order();
-	err = x->order ? give_order(x->order, XRAY_STOP) : -ENOMEM;
+	err = x->order ? xray_give_order(x->order, XRAY_STOP) : -ENOMEM;
 	if (err) {
 		p_err("an x-ray needs QEMU's plugin, which does not answer: run 'make xray'");
 		return err;
@@ -427,6 +432,23 @@ int xray_open(struct xray **x, const struct dev *dev, const char *directory)
 	return err;
 }
 
+/**
+ * xray_finish() - ask what the module would probe of the path of its own hits
+ * @x: the x-ray, or NULL: nothing is done
+ * @dev: the device
+ *
+ * Return: 0 or -errno, having complained.
+ */
+int xray_finish(struct xray *x, const struct dev *dev)
+{
+	int err;
+
+	if (!x)
+		return 0;
+	err = xray_detach(x);
+	return err ? err : xray_path_write(x->path, dev, x->file);
+}
+
 /* Complains if not all of the record could be written. */
 int xray_close(struct xray **xp)
 {
@@ -446,6 +468,7 @@ int xray_close(struct xray **xp)
 	}
 	if (x->order)
 		munmap(x->order, XRAY_PAGE);
+	xray_path_free(x->path);
 	free(x);
 	return err;
 }

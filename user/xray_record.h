@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the guest's side of an x-ray share. */
+#ifndef _KTRAMP_XRAY_RECORD_H
+#define _KTRAMP_XRAY_RECORD_H
+
+#include "../qemu/xray.h"
+#include "ktramp.h"
+
+struct xray_path;
+
+/* 0, or -ENODEV: there is no plugin. */
+int xray_give_order(struct xray_order *order, uint32_t command);
+
+/* xray_admit.c */
+struct xray_path *xray_path_new(void);
+void xray_path_free(struct xray_path *path);
+int xray_path_add(struct xray_path *path, struct xray_order *order);
+int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *file); /* complains */
+
+#endif /* _KTRAMP_XRAY_RECORD_H */
