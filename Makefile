@@ -9,6 +9,8 @@
 ##   CPU      the guest's CPU model, as QEMU names it
 ##   MECHANISM  of make xray: this one only [all]
 ##   TARGET   of make xray: call this one [each mechanism's own]
+##   SITE     of make xray: probe this place of the kernel instead
+##   CMD      of make xray: what to run while SITE is probed
 ##   HITS     hits per measurement of make bench
 ##   ARGS     more arguments for ktramp bench, or options for qemu/run in make shell
 ##   O        where products go [.output]

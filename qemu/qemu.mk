@@ -30,10 +30,14 @@ $(xray-plugin): qemu/xray.c qemu/xray.h qemu/plugin.h qemu/qemu.mk | deps-build 
 $(O)/qemu:
 	@mkdir -p $@
 
+# Through the environment: a command has quotes of its own.
 .PHONY: xray
+xray: export XRAY_SITE := $(value SITE)
+xray: export XRAY_CMD := $(value CMD)
 xray: deps-build deps-guest user $(xray-plugin) ## every instruction of a hit (MECHANISM, TARGET)
-	$(Q)qemu/xray $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- \
-		$(MECHANISM:%=--mechanism %) $(TARGET:%=--target %) $(ARGS)
+	$(Q)qemu/xray $(if $(CPU),--cpu $(CPU)) $(if $(SITE),--site "$$XRAY_SITE" --command "$$XRAY_CMD") \
+		$(or $(GUEST_KERNEL),$(if $(SITE),6.12-cloud-amd64,$(BENCH_KERNELS))) -- \
+		$(MECHANISM:%=--mechanism %) $(if $(SITE),,$(TARGET:%=--target %)) $(ARGS)
 
 .PHONY: shell
 shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)

@@ -62,7 +62,7 @@ static FILE *trace;
 static uint8_t *ram;
 static uint64_t ram_size;
 
-/* The page of the last order for which a new state is waited. */
+/* The page of the guest that waits for us to attach. */
 static struct xray_order *waiting;
 static bool attached;
 
@@ -292,22 +292,23 @@ static void on_translation(uint64_t id, struct qemu_plugin_tb *tb)
 static void on_reset(uint64_t id)
 {
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
-	if (waiting)
-		waiting->state = attached ? XRAY_ATTACHED : XRAY_DETACHED;
-	waiting = NULL;
+	waiting->attached = 1;
 }
 
 /* ---- orders ---- */
 
-static void set_attached(struct xray_order *order, bool want)
+/*
+ * There is no way back: QEMU before 8.0 leaves a pointer to an instruction's callbacks
+ * behind when that leaves translated code, as iret does, and follows it after a second
+ * reset has freed them.
+ */
+static void attach(struct xray_order *order)
 {
-	hit.on = false;
-	hit.in_hit = false;
-	if (attached == want) {
-		order->state = attached ? XRAY_ATTACHED : XRAY_DETACHED;
+	if (attached) {
+		order->attached = 1;
 		return;
 	}
-	attached = want;
+	attached = true;
 	waiting = order;
 	qemu_plugin_reset(self, on_reset);
 }
@@ -378,8 +379,7 @@ static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data
 		return;
 	switch (order->command) {
 	case XRAY_ATTACH:
-	case XRAY_DETACH:
-		set_attached(order, order->command == XRAY_ATTACH);
+		attach(order);
 		break;
 	case XRAY_START:
 		start(order);

@@ -22,17 +22,10 @@
 #define XRAY_STORE_BYTES	{ 0x89, 0x87, 0x79, 0x72, 0x78, 0x6b }
 
 enum xray_command {
-	XRAY_ATTACH	= 1,	/* see every instruction from now on; @state tells when */
-	XRAY_DETACH	= 2,	/* see orders only, which slows nothing */
-	XRAY_START	= 3,	/* keep hits */
-	XRAY_STOP	= 4,
-	XRAY_ASK	= 5,	/* which instructions were in the hits kept since XRAY_START? */
-};
-
-/* Between which the guest waits, calling the kernel: a change needs all CPUs to stop. */
-enum xray_state {
-	XRAY_DETACHED	= 1,
-	XRAY_ATTACHED	= 2,
+	XRAY_ATTACH	= 1,	/* see every instruction; @attached tells from when on */
+	XRAY_START	= 2,	/* keep hits */
+	XRAY_STOP	= 3,
+	XRAY_ASK	= 4,	/* which instructions were in the hits kept since XRAY_START? */
 };
 
 struct xray_range {
@@ -44,7 +37,7 @@ struct xray_range {
  * struct xray_order - the page
  * @command: (in) the store's target
  * @answer: (out) @command, as soon as it is done
- * @state: (out) &enum xray_state, also later, for the page of the last ATTACH or DETACH
+ * @attached: (out) 1 as soon as ATTACH is done, which needs the CPU to leave translated code
  * @nr_ends: (in) START: valid ones of @end
  * @magic: (in) XRAY_MAGIC
  * @number: (in) START: what the trace calls it
@@ -61,7 +54,7 @@ struct xray_range {
 struct xray_order {
 	uint32_t command;
 	uint32_t answer;
-	uint32_t state;
+	uint32_t attached;
 	uint32_t nr_ends;
 	uint64_t magic;
 	uint64_t number;

@@ -54,6 +54,7 @@ int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_xray(int argc, char **argv);
+int cmd_record(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
@@ -407,8 +408,6 @@ int report_table(const struct dev *dev, const struct bench_config *config,
 int xray_open(struct xray **x, const struct dev *dev, const char *directory);	/* complains */
 int xray_finish(struct xray *x, const struct dev *dev);			/* complains */
 int xray_close(struct xray **x);						/* complains */
-int xray_attach(struct xray *x);						/* complains */
-int xray_detach(struct xray *x);						/* complains */
 void xray_start(struct xray *x, const struct ktramp_target_info *target);
 int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
 	      const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,

@@ -149,6 +149,7 @@ struct call_tree {
 	size_t nr_phases;
 	struct phase *phase;
 	size_t hit_first, hit_end;	/* equal: nothing is probed */
+	bool interrupted;		/* it ended in an exception or interrupt */
 };
 
 /* A mechanism's calls with what they share. */
@@ -157,6 +158,7 @@ struct xray_calls {
 	const struct trace *trace;
 	struct disasm *disasm;
 	uint64_t site;		/* 0: none */
+	bool has_base;		/* the first call is unprobed */
 	struct {
 		uint64_t start;
 		uint64_t end;
@@ -172,6 +174,7 @@ struct xray_calls {
 };
 
 int tree_add(struct xray_calls *calls, const char *which, const struct hit *hit);
+void tree_drop(struct xray_calls *calls);
 void tree_free(struct xray_calls *calls);
 
 #define XRAY_SCHEMA	1

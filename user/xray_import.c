@@ -10,6 +10,9 @@
 
 #include "xray.h"
 
+/* Of a file, without its directory. */
+#define NAME_SIZE	(KTRAMP_SITE_MAX + 2 * KTRAMP_NAME_MAX)
+
 struct import {
 	const char *out;	/* directory of the results */
 	const char *from;	/* directory of a guest */
@@ -61,21 +64,34 @@ static unsigned int parse_hex(const char *from, uint8_t *to, unsigned int room)
 	return nr;
 }
 
-/* What tells rows apart: the mechanism, and the handler where it is not the usual one. */
+/* A line of calls that the bench's loop did not make. */
+static bool is_own_site(const json_t *line)
+{
+	return json_is_false(json_object_get(line, "called"));
+}
+
+/*
+ * What tells rows apart, and is a file's name: the mechanism, the handler where it is not the
+ * usual one, the site where it is the user's own.
+ */
 static void name_of(const json_t *line, char *buf, size_t size)
 {
 	const char *handler = text(line, "handler");
 	bool usual = !*handler || !strcmp(handler, handler_name(KTRAMP_COUNT));
+	bool own = is_own_site(line);
 
-	snprintf(buf, size, "%s%s%s", text(line, "mechanism"), usual ? "" : ".",
-		 usual ? "" : handler);
+	snprintf(buf, size, "%s%s%s%s%s", own ? text(line, "site") : "", own ? "." : "",
+		 text(line, "mechanism"), usual ? "" : ".", usual ? "" : handler);
+	for (; *buf; buf++)
+		if (strchr("/: ", *buf))
+			*buf = '-';
 }
 
 /* ---- lines of JSON ---- */
 
 typedef int (*line_fn)(struct import *im, json_t *line);
 
-static int read_lines(struct import *im, const char *file_name, line_fn fn)
+static int read_lines(struct import *im, const char *file_name, bool optional, line_fn fn)
 {
 	char name[512];
 	FILE *file;
@@ -83,6 +99,8 @@ static int read_lines(struct import *im, const char *file_name, line_fn fn)
 
 	snprintf(name, sizeof(name), "%s/%s", im->from, file_name);
 	file = fopen(name, "re");
+	if (!file && optional && errno == ENOENT)
+		return 0;
 	if (!file) {
 		err = -errno;
 		p_err("cannot read '%s': %s", name, strerror(-err));
@@ -108,7 +126,7 @@ static int read_lines(struct import *im, const char *file_name, line_fn fn)
 
 static int on_bench_line(struct import *im, json_t *line)
 {
-	char name[128];
+	char name[NAME_SIZE];
 
 	if (strcmp(text(line, "type"), "result"))
 		return 0;
@@ -180,14 +198,17 @@ static json_t *code_json(struct import *im, const json_t *unprobed, const json_t
 
 /* ---- calls ---- */
 
-static const struct order *order_of(const struct import *im, const json_t *line)
+static const struct order *order_of(struct import *im, const json_t *line)
 {
 	size_t number_of = number(line, "order");
-	const struct order *order;
+	struct order *order;
 
 	if (number_of >= im->trace.nr_orders)
 		return NULL;
 	order = &im->trace.order[number_of];
+	/* The last one may have been under way at the end. */
+	if (order->nr && !order->hit[order->nr - 1].whole)
+		free(order->hit[--order->nr].step);
 	for (size_t i = 0; i < order->nr; i++)
 		if (!order->hit[i].whole)
 			return NULL;
@@ -212,6 +233,25 @@ static void find_own_code(struct xray_calls *calls, const json_t *line)
 	}
 }
 
+/*
+ * Anybody may run through a user's site, and an interrupt in the middle of a hit may end it
+ * where its handler runs through the same function: such a hit is not one. From @at on, in
+ * steps of @way.
+ */
+static int add_hit(struct xray_calls *calls, const char *which, const struct order *order,
+		   size_t at, int way)
+{
+	for (; at < order->nr; at += way) {
+		struct call_tree *tree = &calls->call[calls->nr_calls];
+		int err = tree_add(calls, which, &order->hit[at]);
+
+		if (err || !tree->interrupted)
+			return err;
+		tree_drop(calls);
+	}
+	return -ENODATA;
+}
+
 static int build_trees(struct import *im, const json_t *unprobed, const json_t *line,
 		       struct xray_calls *calls)
 {
@@ -224,16 +264,17 @@ static int build_trees(struct import *im, const json_t *unprobed, const json_t *
 	calls->symbols = im->symbols;
 	calls->trace = &im->trace;
 	calls->disasm = im->disasm;
+	calls->has_base = before;
 	if (line) {
 		calls->site = address(line, "address");
 		find_own_code(calls, line);
 	}
 	if (before)
-		err = tree_add(calls, "unprobed", &before->hit[before->nr - 1]);
+		err = add_hit(calls, "unprobed", before, before->nr - 1, -1);
 	if (!err && armed)
-		err = tree_add(calls, "cold", &armed->hit[0]);
+		err = add_hit(calls, "cold", armed, 0, 1);
 	if (!err && armed)
-		err = tree_add(calls, "steady", &armed->hit[armed->nr - 1]);
+		err = add_hit(calls, "steady", armed, armed->nr - 1, -1);
 	return err;
 }
 
@@ -251,7 +292,8 @@ static json_t *common_json(struct import *im, const json_t *line, const json_t *
 			 "mechanism", text(line, "mechanism"),
 			 "kind", text(line, "kind"),
 			 "handler", field(line, "handler"),
-			 "target", field(json_object_get(line, "target"), "name"),
+			 "target", is_own_site(line) ? json_null() :
+				   field(json_object_get(line, "target"), "name"),
 			 "site", field(line, "site"),
 			 "text", text(line, "text"),
 			 "instructions", "cold", "call",
@@ -261,18 +303,22 @@ static json_t *common_json(struct import *im, const json_t *line, const json_t *
 			 "error", field(row, "error"));
 }
 
+/*
+ * The mechanism that probes nothing has its own length; the others what they add to it. What
+ * a user's site is without a probe was not seen.
+ */
 static void add_counts(json_t *json, const struct xray_calls *calls)
 {
-	const struct call_tree *first = &calls->call[0], *last = &calls->call[calls->nr_calls - 1];
-	json_int_t base = first->hit->nr;
+	const struct call_tree *last = &calls->call[calls->nr_calls - 1], *cold = last;
+	json_int_t base = calls->has_base ? calls->call[0].hit->nr : 0, less = 0;
 
-	/* The mechanism that probes nothing has its own length; the others what they add. */
-	json_object_set_new(json, "call", json_integer(base));
-	json_object_set_new(json, "instructions",
-			    json_integer(last == first ? base : (json_int_t)last->hit->nr - base));
-	json_object_set_new(json, "cold",
-			    json_integer(last == first ? base :
-					 (json_int_t)first[1].hit->nr - base));
+	if (calls->nr_calls > 1) {
+		cold = last - 1;
+		less = base;
+	}
+	json_object_set_new(json, "call", base ? json_integer(base) : json_null());
+	json_object_set_new(json, "instructions", json_integer((json_int_t)last->hit->nr - less));
+	json_object_set_new(json, "cold", json_integer((json_int_t)cold->hit->nr - less));
 	json_object_set_new(json, "exceptions", xray_exceptions_json(last));
 }
 
@@ -291,12 +337,11 @@ static int make_directories(const char *path)
 	return err;
 }
 
-static int write_file(struct import *im, json_t *line, json_t *file)
+static int write_file(struct import *im, const char *base, json_t *line, json_t *file)
 {
-	char name[512], path[1024], base[128];
+	char name[2 * NAME_SIZE], path[4 * NAME_SIZE];
 	int err;
 
-	name_of(line, base, sizeof(base));
 	snprintf(name, sizeof(name), "xray/%s/%s.json", text(im->run, "kernel"), base);
 	snprintf(path, sizeof(path), "%s/%s", im->out, name);
 	err = make_directories(path);
@@ -331,7 +376,7 @@ static int make_trace(struct import *im, const json_t *unprobed, const json_t *l
 	const json_t *from = line ? line : unprobed;
 	struct xray_calls calls = { 0 };
 	json_t *result, *file;
-	char name[128];
+	char name[NAME_SIZE];
 	int err;
 
 	name_of(from, name, sizeof(name));
@@ -341,7 +386,7 @@ static int make_trace(struct import *im, const json_t *unprobed, const json_t *l
 		p_err("no trace of '%s' on %s: %s", name, text(im->run, "kernel"), strerror(-err));
 		goto free;
 	}
-	for (size_t i = 1; i < calls.nr_calls && is_ours(from) && !err; i++)
+	for (size_t i = calls.has_base; i < calls.nr_calls && is_ours(from) && !err; i++)
 		err = path_add(im->path, &calls, &calls.call[i], text(from, "mechanism"));
 	if (err)
 		goto free;
@@ -357,7 +402,7 @@ static int make_trace(struct import *im, const json_t *unprobed, const json_t *l
 	json_object_set_new(file, "calls", xray_calls_json(&calls));
 	json_object_set_new(result, "functions",
 			    xray_functions_json(&calls, &calls.call[calls.nr_calls - 1]));
-	err = write_file(im, result, file);
+	err = write_file(im, name, result, file);
 	json_decref(file);
 	if (!err)
 		err = json_object_set(im->lines, name, result);
@@ -381,7 +426,7 @@ static int on_symbol(struct import *im, const json_t *line)
 
 static int on_calls(struct import *im, json_t *line)
 {
-	char name[128];
+	char name[NAME_SIZE];
 
 	name_of(line, name, sizeof(name));
 	if (json_is_true(json_object_get(line, "armed")))
@@ -500,10 +545,11 @@ static int import_guest(struct import *im, FILE *to)
 	snprintf(name, sizeof(name), "%s/trace", im->from);
 	if (!err)
 		err = trace_read(&im->trace, name);
+	/* There is none where a user's command ran. */
 	if (!err)
-		err = read_lines(im, "bench.jsonl", on_bench_line);
+		err = read_lines(im, "bench.jsonl", true, on_bench_line);
 	if (!err)
-		err = read_lines(im, "record.jsonl", on_record_line);
+		err = read_lines(im, "record.jsonl", false, on_record_line);
 	if (!err)
 		err = add_untraced(im);
 	if (!err)

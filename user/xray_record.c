@@ -21,13 +21,17 @@
 
 #define RING_PAGES	64
 
-/* Of a call that goes astray. */
+/* Of a hit that goes astray. */
 #define INSNS_MOST	200000
+
+/* The others are counted. */
+#define HITS_KEPT	16
 
 struct xray {
 	struct xray_order *order;
 	FILE *file;
 	uint64_t number;
+	bool called;			/* by the loop of the bench, not by anybody */
 	struct xray_range loop;
 	int perf;
 	struct perf_event_mmap_page *ring;
@@ -51,32 +55,22 @@ int xray_give_order(struct xray_order *order, uint32_t command)
 	return *(volatile uint32_t *)&order->answer == command ? 0 : -ENODEV;
 }
 
-/* QEMU changes what it sees when it next stops all CPUs: soon, once the guest lets it. */
-static int change_state(struct xray *x, uint32_t command, uint32_t state)
+/* QEMU begins to look when the CPU next leaves translated code: soon, if the guest lets it. */
+static int attach(struct xray *x)
 {
 	int err;
 
-	x->order->state = 0;
-	err = xray_give_order(x->order, command);
+	x->order->attached = 0;
+	err = xray_give_order(x->order, XRAY_ATTACH);
 	for (int i = 0; i < 10000 && !err; i++) {
-		if (*(volatile uint32_t *)&x->order->state == state)
+		if (*(volatile uint32_t *)&x->order->attached)
 			return 0;
 		sched_yield();
 	}
 	if (!err)
 		err = -ETIMEDOUT;
-	p_err("QEMU's plugin does not answer: %s", strerror(-err));
+	p_err("QEMU's plugin does not attach: %s", strerror(-err));
 	return err;
-}
-
-int xray_attach(struct xray *x)
-{
-	return change_state(x, XRAY_ATTACH, XRAY_ATTACHED);
-}
-
-int xray_detach(struct xray *x)
-{
-	return change_state(x, XRAY_DETACH, XRAY_DETACHED);
 }
 
 /* ---- symbols ---- */
@@ -220,43 +214,51 @@ static int write_symbols(struct xray *x)
 	return err;
 }
 
-/* ---- calls ---- */
+/* ---- hits ---- */
+
+/**
+ * xray_start_at() - keep the hits that come
+ * @x: the x-ray
+ * @begin: address of their first instruction
+ * @end: they end in front of the next one in any of these; @begin itself is none
+ * @nr: of them, up to XRAY_RANGES
+ *
+ * May be said again before xray_end(): what was kept since is forgotten.
+ */
+void xray_start_at(struct xray *x, uint64_t begin, const struct xray_range *end, unsigned int nr)
+{
+	x->order->number = x->number;
+	x->order->begin = begin;
+	memcpy(x->order->end, end, MIN(nr, XRAY_RANGES) * sizeof(*end));
+	x->order->nr_ends = MIN(nr, XRAY_RANGES);
+	x->order->most = INSNS_MOST;
+	x->order->keep = HITS_KEPT;
+	xray_give_order(x->order, XRAY_START);
+}
+
+/* As many whole hits there were, and others; complains if the plugin is gone. */
+int xray_end(struct xray *x, uint64_t *hits, uint64_t *lost)
+{
+	int err = xray_give_order(x->order, XRAY_STOP);
+
+	if (err)
+		p_err("QEMU's plugin does not answer");
+	*hits = x->order->hits;
+	*lost = x->order->lost;
+	return err;
+}
 
 /**
  * xray_start() - keep the calls that come
  * @x: the x-ray, or NULL: nothing is done
  * @target: what is called
- *
- * May be said again before xray_stop(): what was kept since is forgotten.
  */
 void xray_start(struct xray *x, const struct ktramp_target_info *target)
 {
 	if (!x)
 		return;
-	x->order->number = x->number;
-	x->order->begin = target->address - target->offset;
-	x->order->end[0] = x->loop;
-	x->order->nr_ends = 1;
-	x->order->most = INSNS_MOST;
-	x->order->keep = XRAY_CALLS;
-	xray_give_order(x->order, XRAY_START);
-}
-
-/* Complains unless the plugin saw as many whole calls as were made. */
-static int stop(struct xray *x, uint64_t calls)
-{
-	int err = xray_give_order(x->order, XRAY_STOP);
-
-	if (err) {
-		p_err("QEMU's plugin does not answer");
-		return err;
-	}
-	if (x->order->hits == calls && !x->order->lost)
-		return 0;
-	p_err("QEMU's plugin saw %llu whole calls and %llu others of %llu",
-	      (unsigned long long)x->order->hits, (unsigned long long)x->order->lost,
-	      (unsigned long long)calls);
-	return -EIO;
+	x->called = true;
+	xray_start_at(x, target->address - target->offset, &x->loop, 1);
 }
 
 static json_t *code_json(const struct dev *dev, uint32_t id)
@@ -290,34 +292,29 @@ static json_t *target_json(const struct ktramp_target_info *target)
 }
 
 /**
- * xray_stop() - end what xray_start() began, and write down what it was
- * @x: the x-ray, or NULL: nothing is done
+ * xray_write() - write down what was kept between xray_start() and xray_end()
+ * @x: the x-ray
  * @dev: the device
  * @row: what is measured
- * @target: what was called: the row's target, or its base
+ * @target: what was called, or probed
  * @probe: the probe; its id is 0 if there is none
  * @armed: it is armed
- * @run: the calls
+ * @run: the calls; of it the bytes at the site
  *
  * Return: 0 or -errno, having complained.
  */
-int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
-	      const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,
-	      bool armed, const struct ktramp_run *run)
+int xray_write(struct xray *x, const struct dev *dev, const struct row *row,
+	       const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,
+	       bool armed, const struct ktramp_run *run)
 {
-	int err;
+	int err = write_symbols(x);
 
-	if (!x)
-		return 0;
-	err = stop(x, run->calls);
-	if (!err)
-		err = write_symbols(x);
 	if (!err && armed && row->mechanism->kind == KTRAMP_KIND_OURS)
 		err = xray_path_add(x->path, x->order);
 	if (err)
 		return err;
-	return out_line(x->file, json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:o, s:o, s:b, s:s, s:o,"
-			" s:I, s:o, s:o}",
+	return out_line(x->file, json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:o, s:b, s:o, s:b, s:s,"
+			" s:o, s:I, s:o, s:o}",
 		"type", "calls",
 		"order", (json_int_t)x->number++,
 		"mechanism", row->mechanism->name,
@@ -325,6 +322,7 @@ int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
 		"kind", kind_name(row->mechanism->kind),
 		"text", row->mechanism->text,
 		"handler", row->handler ? json_string(handler_name(row->handler)) : json_null(),
+		"called", x->called,
 		"target", target_json(target),
 		"armed", armed,
 		"site", armed ? probe->site : target->site,
@@ -332,6 +330,31 @@ int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
 		"length", (json_int_t)(armed ? probe->length : 0),
 		"now", json_hex(run->now, MIN(run->now_len, (uint32_t)sizeof(run->now))),
 		"code", code_json(dev, probe->id)));
+}
+
+/**
+ * xray_stop() - end what xray_start() began, and write down what it was
+ *
+ * As xray_write(), but that there must be a whole call for each of @run. Nothing is done if @x
+ * is NULL.
+ */
+int xray_stop(struct xray *x, const struct dev *dev, const struct row *row,
+	      const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,
+	      bool armed, const struct ktramp_run *run)
+{
+	uint64_t hits, lost;
+	int err;
+
+	if (!x)
+		return 0;
+	err = xray_end(x, &hits, &lost);
+	if (err)
+		return err;
+	if (hits == run->calls && !lost)
+		return xray_write(x, dev, row, target, probe, armed, run);
+	p_err("QEMU's plugin saw %llu whole calls and %llu others of %llu",
+	      (unsigned long long)hits, (unsigned long long)lost, run->calls);
+	return -EIO;
 }
 
 /* ---- from begin to end ---- */
@@ -404,7 +427,7 @@ static int open_all(struct xray *x, const struct dev *dev, const char *directory
 	}
 	err = keep_symbols(x, directory);
 	if (!err)
-		err = xray_attach(x);
+		err = attach(x);
 	return err ? err : write_run(x, dev);
 }
 
@@ -441,12 +464,7 @@ int xray_open(struct xray **x, const struct dev *dev, const char *directory)
  */
 int xray_finish(struct xray *x, const struct dev *dev)
 {
-	int err;
-
-	if (!x)
-		return 0;
-	err = xray_detach(x);
-	return err ? err : xray_path_write(x->path, dev, x->file);
+	return x ? xray_path_write(x->path, dev, x->file) : 0;
 }
 
 /* Complains if not all of the record could be written. */

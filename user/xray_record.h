@@ -8,6 +8,12 @@
 
 struct xray_path;
 
+void xray_start_at(struct xray *x, uint64_t begin, const struct xray_range *end, unsigned int nr);
+int xray_end(struct xray *x, uint64_t *hits, uint64_t *lost);			/* complains */
+int xray_write(struct xray *x, const struct dev *dev, const struct row *row,
+	       const struct ktramp_target_info *target, const struct ktramp_probe_info *probe,
+	       bool armed, const struct ktramp_run *run);			/* complains */
+
 /* 0, or -ENODEV: there is no plugin. */
 int xray_give_order(struct xray_order *order, uint32_t command);
 

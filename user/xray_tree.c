@@ -596,6 +596,11 @@ static void find_hit(struct walk *w)
 	if (i == w->hit->nr)
 		return;
 	site = insn_of_step(w, i)->insn;
+	/* A user's own site: the trace is the hit. */
+	if (!w->calls->has_base) {
+		tree->hit_end = w->hit->nr;
+		return;
+	}
 	has_base = is_unprobed(w, insn_of_step(w, 0)->insn->address);
 	while (++i < w->hit->nr) {
 		insn = insn_of_step(w, i)->insn;
@@ -633,6 +638,8 @@ int tree_add(struct xray_calls *calls, const char *which, const struct hit *hit)
 	err = walk(w);
 	if (err)
 		goto free;
+	for (unsigned int i = 1; i < w->depth; i++)
+		w->tree->interrupted |= w->frame[i].exception;
 	calls->func[w->tree->node[0].func].kind = FUNC_TARGET;
 	find_hit(w);
 	err = find_phases(w);
@@ -641,13 +648,20 @@ free:
 	return err;
 }
 
+/* Takes the last one away again. */
+void tree_drop(struct xray_calls *calls)
+{
+	struct call_tree *tree = &calls->call[--calls->nr_calls];
+
+	free(tree->node);
+	free(tree->event);
+	free(tree->phase);
+}
+
 void tree_free(struct xray_calls *calls)
 {
-	for (size_t i = 0; i < calls->nr_calls; i++) {
-		free(calls->call[i].node);
-		free(calls->call[i].event);
-		free(calls->call[i].phase);
-	}
+	while (calls->nr_calls)
+		tree_drop(calls);
 	free(calls->func);
 	free(calls->insn);
 	free(calls->insn_of);
