@@ -144,6 +144,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 	ktramp_emit(e, 0x08);
 	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
 	emit_mov_rdi(e, (u64)p);
+	ktramp_emit(e, 0xfc);				/* cld: as C expects; memmove has std */
 	emit_call(e, ktramp_handle_regs);
 	/* lea callee_saved(%rsp), %rsp: the handler preserved them */
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, callee_saved);
