@@ -102,10 +102,14 @@ static int refuse_kernel(int err, struct ktramp_refusal *r)
 			     "the kernel refuses a kprobe there (error %d)", -err);
 }
 
-/* A lock prefix, or the one the kernel puts there on a machine with one CPU. */
+/*
+ * The prefix that the kernel puts in the place of lock while it has one CPU. Where it
+ * patches, none stands but this: what is lock now has always been, or will be for good
+ * (alternatives_enable_smp()).
+ */
 static bool is_lock(const struct ktramp_func *func, u32 off)
 {
-	return func->code[off] == 0xf0 || func->code[off] == 0x3e;
+	return func->code[off] == 0x3e;
 }
 
 /* Would the answer be about the function, not about this instruction? */
@@ -242,8 +246,8 @@ static bool is_suspicious(const struct ktramp_insn *insn)
  * @off: its offset
  * @r: (out) the refusal
  *
- * Decides what the marks do not: everything if they are blind, otherwise just lock
- * prefixes, which the kernel takes away from a machine with one CPU.
+ * Decides what the marks do not: everything if they are blind, otherwise just the lock
+ * prefixes that the kernel has taken away from a machine with one CPU.
  *
  * Context: process, under ktramp_mutex.
  * Return: 0 or -EACCES, -EBUSY, -ENOMEM.
