@@ -19,6 +19,9 @@
 /* Functions larger than this are not planned in. */
 #define FUNC_SIZE_MAX	(1U << 20)
 
+/* jmp and jcc rel8 lead no further than this behind themselves, or in front. */
+#define SHORT_REACH	128
+
 /* Under ktramp_mutex. */
 static struct ktramp_context last;
 
@@ -74,17 +77,6 @@ bool ktramp_context_is_prefix(const struct ktramp_context *ctx)
 	return is_prefix(&ctx->symbol);
 }
 
-/* The function next door: in front of @start, or at @end. */
-static int find_neighbour(struct ktramp_symbol *symbol, unsigned long addr, bool in_front)
-{
-	int err = ktramp_symbol_at(symbol, addr);
-
-	if (!err && is_prefix(symbol))
-		err = ktramp_symbol_at(symbol, in_front ? symbol->start - 1 :
-				       symbol->start + symbol->size);
-	return err;
-}
-
 /* Code with an entry for ftrace was compiled, and stays within itself. */
 static bool is_compiled(unsigned long start)
 {
@@ -94,24 +86,40 @@ static bool is_compiled(unsigned long start)
 	return !ktramp_text_read(code, start, sizeof(code)) && ktramp_func_ftrace(&func) >= 0;
 }
 
-/* Short branches of the function next door. */
-static int mark_neighbour(struct ktramp_func *func, unsigned long addr, bool in_front)
+static int mark_from(struct ktramp_func *func, const struct ktramp_symbol *symbol)
+{
+	u8 *code = read_function(symbol->start, symbol->size);
+
+	if (IS_ERR(code))
+		return PTR_ERR(code) == -ENOMEM ? -ENOMEM : 0;
+	ktramp_func_enter(func, code, symbol->start, symbol->size);
+	kvfree(code);
+	return 0;
+}
+
+/*
+ * Short branches of the functions around. Code that was written by hand has labels that are
+ * symbols, so that is not only the next one. What was compiled ends it: the rest is another
+ * object.
+ */
+static int mark_neighbours(struct ktramp_func *func, bool in_front)
 {
 	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
-	u8 *code;
-	int err;
+	unsigned long edge = in_front ? func->addr : func->addr + func->size, at = edge;
+	int err = 0;
 
 	if (!symbol)
 		return -ENOMEM;
-	err = find_neighbour(symbol, addr, in_front);
-	if (!err && symbol->size <= FUNC_SIZE_MAX && !is_compiled(symbol->start)) {
-		code = read_function(symbol->start, symbol->size);
-		if (!IS_ERR(code)) {
-			ktramp_func_enter(func, code, symbol->start, symbol->size);
-			kvfree(code);
-		} else if (PTR_ERR(code) == -ENOMEM) {
-			err = -ENOMEM;
+	while (!err && (in_front ? edge - at : at - edge) < SHORT_REACH) {
+		err = ktramp_symbol_at(symbol, in_front ? at - 1 : at);
+		if (err)
+			break;
+		if (!is_prefix(symbol)) {
+			if (symbol->size > FUNC_SIZE_MAX || is_compiled(symbol->start))
+				break;
+			err = mark_from(func, symbol);
 		}
+		at = in_front ? symbol->start : symbol->start + symbol->size;
 	}
 	kfree(symbol);
 	return err == -ENOMEM ? err : 0;
@@ -183,8 +191,7 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	stop_at_foreign(func, image);
 	ctx->admitted = false;
 	ctx->ftrace = ktramp_admit_guess(func);
-	return mark_neighbour(func, func->addr - 1, true) ?:
-	       mark_neighbour(func, func->addr + func->size, false);
+	return mark_neighbours(func, true) ?: mark_neighbours(func, false);
 }
 
 static bool is_last(unsigned long addr, const u8 *code)
