@@ -45,8 +45,14 @@ deps-browser:
 check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests ## all tests: host, lint, guests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
+.PHONY: check-all
+check-all: deps-build deps-guest deps-check user host-tests guest-tests ## all tests whole: hours
+	$(Q)qemu/deps fuzz
+	$(Q)$(MAKE) --no-print-directory $(HOST_OUT)/insn_libfuzzer
+	$(Q)tests/run --all $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
+
 .PHONY: check-host
-check-host: host-tests ## tests that need no guest
+check-host: deps-build deps-guest host-tests ## tests that run on the host
 	$(Q)tests/run --only host
 
 .PHONY: check-guest
