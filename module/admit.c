@@ -10,10 +10,13 @@
  */
 #include <linux/bitfield.h>
 #include <linux/kprobes.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "admit.h"
+#include "arm.h"
 #include "target.h"
 
 /*
@@ -72,23 +75,63 @@ static bool is_recursive(const char *name)
 	       strstarts(name, "__x86_indirect_jump_thunk_");
 }
 
+/*
+ * Taking a kprobe back waits for a grace period, which many can share. Until then it is
+ * registered but disabled, and changes nothing; but it must not stay: a second user's arming
+ * of it would write over our bytes. Under ktramp_mutex.
+ */
+#define ASKED_MAX	256
+
+static struct kprobe *asked[ASKED_MAX];
+static int nr_asked;
+
+/**
+ * ktramp_admit_settle() - take back the kprobes that questions have left
+ *
+ * Context: process, under ktramp_mutex; sleeps for a grace period if there are any.
+ */
+void ktramp_admit_settle(void)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	if (!nr_asked)
+		return;
+	unregister_kprobes(asked, nr_asked);
+	while (nr_asked)
+		kfree(asked[--nr_asked]);
+}
+
+static void settle_later(struct work_struct *work)
+{
+	mutex_lock(&ktramp_mutex);
+	ktramp_admit_settle();
+	mutex_unlock(&ktramp_mutex);
+}
+static DECLARE_DELAYED_WORK(settle_work, settle_later);
+
 /* Ask for @addr. @ftrace: (out) the address that ftrace owns, if it is there, or 0. */
 static int ask(unsigned long addr, unsigned long *ftrace)
 {
 	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
 	int err;
 
+	*ftrace = 0;
 	if (!kp)
 		return -ENOMEM;
 	kp->addr = (kprobe_opcode_t *)addr;
-	/* Taken back at once: left registered, a second user's arming would write over us. */
 	kp->flags = KPROBE_FLAG_DISABLED;
 	err = register_kprobe(kp);
-	*ftrace = kp->flags & KPROBE_FLAG_FTRACE ? (unsigned long)kp->addr : 0;
-	if (!err)
-		unregister_kprobe(kp);
-	kfree(kp);
-	return err;
+	if (err) {
+		kfree(kp);
+		return err;
+	}
+	if (kp->flags & KPROBE_FLAG_FTRACE)
+		*ftrace = (unsigned long)kp->addr;
+	asked[nr_asked++] = kp;
+	if (nr_asked == ASKED_MAX)
+		ktramp_admit_settle();
+	else
+		schedule_delayed_work(&settle_work, HZ);
+	return 0;
 }
 
 static int refuse_kernel(int err, struct ktramp_refusal *r)
@@ -273,7 +316,12 @@ void ktramp_admit_forget(unsigned long start, unsigned long size)
 		xa_erase(&verdicts, index);
 }
 
+/* The module goes, and nobody else asks any more. */
 void ktramp_admit_exit(void)
 {
+	cancel_delayed_work_sync(&settle_work);
+	mutex_lock(&ktramp_mutex);
+	ktramp_admit_settle();
+	mutex_unlock(&ktramp_mutex);
 	xa_destroy(&verdicts);
 }

@@ -12,6 +12,7 @@ int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r);
 int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r);
 int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r);
 int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r);
+void ktramp_admit_settle(void);
 void ktramp_admit_forget(unsigned long start, unsigned long size);
 void ktramp_admit_exit(void);
 

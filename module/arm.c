@@ -35,6 +35,7 @@
 #include <linux/xarray.h>
 #include <asm/text-patching.h>
 
+#include "admit.h"
 #include "arm.h"
 #include "detour.h"
 #include "mechanism.h"
@@ -286,6 +287,8 @@ void ktramp_set_arm(struct ktramp_set *set)
 	int err;
 
 	lockdep_assert_held(&ktramp_mutex);
+	/* The kernel's probes that admission asked with must not be there when text is written. */
+	ktramp_admit_settle();
 	/* (1) */
 	for_each_in_set(set, i, p) {
 		if (p->state == KTRAMP_ARMED) {

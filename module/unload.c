@@ -26,6 +26,7 @@ static int module_event(struct notifier_block *nb, unsigned long event, void *da
 	if (event != MODULE_STATE_GOING || mod == THIS_MODULE)
 		return NOTIFY_DONE;
 	mutex_lock(&ktramp_mutex);
+	ktramp_admit_settle();
 	ktramp_probes_forget(KTRAMP_MODULE_TEXT(mod), KTRAMP_MODULE_TEXT_SIZE(mod));
 	ktramp_context_drop();
 	ktramp_image_forget(KTRAMP_MODULE_TEXT(mod));
