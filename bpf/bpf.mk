@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # BPF programs: one object a file, the same bytes for every kernel, and a skeleton with it
-# inside, by which the command loads it. bpf/NAME.bpf.c becomes .output/bpf/NAME.skel.h.
+# inside, by which the command loads it. bpf/NAME.bpf.c becomes .output/bpf/NAME.skel.h, and
+# so do those that only tests use, of tests/guest/.
 
 O ?= .output
 
@@ -17,7 +18,7 @@ bpf-skel := $(bpf-obj:.bpf.o=.skel.h)
 # The object holds no path of this machine, and no DWARF: bpftool's linker leaves only BTF.
 # Asked when a program is compiled: by then the packages are installed.
 bpf-cflags = -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter
-bpf-cflags += -D__TARGET_ARCH_x86 -fno-ident -ffile-prefix-map=$(CURDIR)=.
+bpf-cflags += -Ibpf -D__TARGET_ARCH_x86 -fno-ident -ffile-prefix-map=$(CURDIR)=.
 # The BPF target knows nothing of the directory for the machine's own <asm/types.h>.
 bpf-cflags += -idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
@@ -33,6 +34,9 @@ $(bpf-out)/%.bpf.o: $(bpf-out)/%.tmp.o
 	$(call bpf-say,BPFLINK)$(BPFTOOL) gen object $@ $<
 
 $(bpf-out)/%.tmp.o: bpf/%.bpf.c bpf/bpf.mk | $(bpf-out)
+	$(call bpf-say,BPF)$(CLANG) $(bpf-cflags) -MMD -MP -MT $@ -c -o $@ $<
+
+$(bpf-out)/%.tmp.o: tests/guest/%.bpf.c bpf/bpf.mk | $(bpf-out)
 	$(call bpf-say,BPF)$(CLANG) $(bpf-cflags) -MMD -MP -MT $@ -c -o $@ $<
 
 .PRECIOUS: $(bpf-out)/%.tmp.o $(bpf-out)/%.bpf.o

@@ -76,7 +76,7 @@ static bool is_ours(const struct ktramp_probe *p)
 
 static bool is_jump(const struct ktramp_probe *p)
 {
-	return p->mechanism == KTRAMP_JUMP && is_ours(p);
+	return ktramp_probe_is_jump(p) && is_ours(p);
 }
 
 /* Who arms what is not written by us. */
@@ -213,6 +213,9 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->state == KTRAMP_STUCK)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 				     "someone else patched over this probe; it cannot be armed");
+	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
+		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
+				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
 	if (!is_ours(p))
 		return arm_native(p, r);
 	err = claim(p, r);

@@ -227,7 +227,7 @@ static long do_probe(struct file *file, void *arg)
 	p = ktramp_probe_get(info->id, next);
 	if (!p)
 		return -ENOENT;
-	has_detour = p->mechanism == KTRAMP_JUMP;
+	has_detour = ktramp_probe_is_jump(p);
 	info->id = p->id;
 	info->mechanism = p->mechanism;
 	info->handler = p->handler;
@@ -293,7 +293,7 @@ static long do_code(struct file *file, void *arg)
 	p = ktramp_probe_get(code->id, false);
 	if (!p)
 		return -ENOENT;
-	is_jump = p->mechanism == KTRAMP_JUMP;
+	is_jump = ktramp_probe_is_jump(p);
 	code->relocated = 0;
 	code->copied = 0;
 	if (code->part == KTRAMP_CODE_SITE) {
@@ -347,7 +347,7 @@ static long do_regs(struct file *file, void *arg)
 	p = ktramp_probe_get(regs->id, false);
 	if (!p)
 		return -ENOENT;
-	if (p->regs) {
+	if (p->handler == KTRAMP_REGS) {
 		snapshot = per_cpu_ptr(p->regs, regs->cpu);
 		copy_regs(regs, &snapshot->regs);
 		regs->seq = READ_ONCE(snapshot->seq);
@@ -393,6 +393,22 @@ static long do_load(struct file *file, void *arg)
 	return ktramp_bench_load(arg);
 }
 
+static long do_bpf(struct file *file, void *arg)
+{
+	struct ktramp_bpf *bpf = arg;
+	struct ktramp_refusal r = {};
+	int err;
+
+	if (bpf->flags || bpf->reserved)
+		return -EINVAL;
+	bpf->prog_id = 0;
+	bpf->was_id = 0;
+	err = ktramp_probe_bpf(bpf, file, &r);
+	bpf->reason = r.reason;
+	strscpy(bpf->why, r.why, sizeof(bpf->why));
+	return err;
+}
+
 struct command {
 	u32 size;
 	long (*act)(struct file *file, void *arg);
@@ -415,6 +431,7 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_LOAD, do_load),
 	COMMAND(KTRAMP_IOC_SCAN, do_scan),
 	COMMAND(KTRAMP_IOC_CPU_STAT, do_cpu_stat),
+	COMMAND(KTRAMP_IOC_BPF, do_bpf),
 };
 
 /* Every struct begins with its size, as the caller knows it. */

@@ -8,6 +8,7 @@
 #include <linux/fprobe.h>
 #include <linux/kconfig.h>
 #include <linux/module.h>
+#include <linux/version.h>
 
 /*
  * An fprobe's entry handler: in 6.1 it returns nothing, in 6.12 an int, and takes the
@@ -57,5 +58,25 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 	return KTRAMP_MODULE_TEXT(mod) + KTRAMP_MODULE_TEXT_SIZE(mod);
 }
 #endif
+
+/*
+ * Until 6.3 a CPU goes idle in functions that may be probed, without RCU:
+ * 2b5a0e425e6e ("objtool/idle: Validate __cpuidle code as noinstr").
+ */
+#define KTRAMP_IDLE_IS_TRACED		(LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0))
+
+/* 66c8473135c6 ("bpf: move sleepable flag from bpf_prog_aux to bpf_prog"), 6.9. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define KTRAMP_PROG_SLEEPABLE(prog)	((prog)->sleepable)
+#else
+#define KTRAMP_PROG_SLEEPABLE(prog)	((prog)->aux->sleepable)
+#endif
+
+/* 8b62645b09f8 ("bpf: Use raw_spinlock_t in ringbuf"), 6.12. */
+#define KTRAMP_RINGBUF_SLEEPS							\
+	(IS_ENABLED(CONFIG_PREEMPT_RT) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))
+
+/* __NR_ia32_bpf is in no header that a module's build has. */
+#define KTRAMP_NR_IA32_BPF		357
 
 #endif /* KTRAMP_COMPAT_H */

@@ -109,7 +109,7 @@ static int plan_at(struct ktramp_probe *p, const struct ktramp_mechanism_ops *op
 {
 	int err;
 
-	if (ctx->blind && p->mechanism == KTRAMP_JUMP)
+	if (ctx->blind && ktramp_probe_is_jump(p))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
 				     "this kernel hides its jump labels and exception tables (CONFIG_KALLSYMS_ALL)");
 	p->insn_len = site->insn.len;
@@ -129,7 +129,7 @@ static int plan_entry(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(KTRAMP_FTRACE);
 
-	if (p->mechanism != KTRAMP_JUMP)
+	if (!ktramp_probe_is_jump(p))
 		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				     "ftrace owns the function's entry: 'jump' uses it, or take the next instruction, +0x%x",
 				     CALL_INSN_SIZE);

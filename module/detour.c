@@ -7,6 +7,8 @@
  * preemptible or not.
  */
 #include <linux/kernel.h>
+#include <asm/cpufeature.h>
+#include <asm/ibt.h>
 #include <asm/segment.h>
 
 #include "detour.h"
@@ -14,10 +16,11 @@
 #include "mechanism.h"
 #include "probe.h"
 
+#define RSI	6
 #define RDI	7
 
 /* General registers in the order pt_regs has them, from its end: what push makes of it. */
-static const u8 push_order[] = { RDI, 6, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
+static const u8 push_order[] = { RDI, RSI, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
 
 /* The part of them that a C function may clobber comes first. */
 #define NR_CALLER_SAVED		9
@@ -36,20 +39,20 @@ static void emit_pop(struct ktramp_emit *e, u8 reg)
 	ktramp_emit(e, 0x58 | (reg & 7));
 }
 
-/* mov $value, %rdi in the shortest form that holds it */
-static void emit_mov_rdi(struct ktramp_emit *e, u64 value)
+/* mov $value, %reg in the shortest form that holds it; one of the first eight */
+static void emit_mov(struct ktramp_emit *e, u8 reg, u64 value)
 {
 	if (value == (u32)value) {
-		/* mov $imm32, %edi: zero extended */
-		ktramp_emit(e, 0xbf);
+		/* mov $imm32, %r32: zero extended */
+		ktramp_emit(e, 0xb8 | reg);
 		ktramp_emit_bytes(e, &value, 4);
 	} else if (value == (u64)(s32)value) {
-		/* mov $imm32, %rdi: sign extended */
-		ktramp_emit(e, 0x48, 0xc7, 0xc7);
+		/* mov $imm32, %r64: sign extended */
+		ktramp_emit(e, 0x48, 0xc7, 0xc0 | reg);
 		ktramp_emit_bytes(e, &value, 4);
 	} else {
-		/* movabs $imm64, %rdi */
-		ktramp_emit(e, 0x48, 0xbf);
+		/* movabs $imm64, %r64 */
+		ktramp_emit(e, 0x48, 0xb8 | reg);
 		ktramp_emit_bytes(e, &value, 8);
 	}
 }
@@ -60,6 +63,9 @@ static void emit_call(struct ktramp_emit *e, const void *function)
 
 	/* Or the compiler folds in the -4 below, and objtool sees a reference to no function. */
 	OPTIMIZER_HIDE_VAR(target);
+	/* Its ENDBR, of four bytes, is for indirect branches. */
+	if (is_endbr(*(u32 *)target))
+		target += sizeof(u32);
 	/* call rel32 */
 	ktramp_emit(e, 0xe8);
 	ktramp_emit_rel32(e, target);
@@ -96,7 +102,7 @@ static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p,
 {
 	emit_save_flags(e, dead);
 	emit_save_rdi(e, dead);
-	emit_mov_rdi(e, p->pid ? (u64)p : (u64)(__force unsigned long)p->stat);
+	emit_mov(e, RDI, p->pid ? (u64)p : (u64)(__force unsigned long)p->stat);
 	emit_call(e, p->pid ? (void *)ktramp_handle_count_pid : (void *)ktramp_handle_count);
 	emit_restore_rdi(e, dead);
 	emit_restore_flags(e, dead);
@@ -116,25 +122,71 @@ static void emit_count_inline(struct ktramp_emit *e, const struct ktramp_probe *
 	} else {
 		/* A chunk of per-CPU memory may be anywhere in the address space. */
 		emit_save_rdi(e, dead);
-		emit_mov_rdi(e, hits);
+		emit_mov(e, RDI, hits);
 		ktramp_emit(e, 0x65, 0x48, 0xff, 0x07);	/* incq %gs:(%rdi) */
 		emit_restore_rdi(e, dead);
 	}
 	emit_restore_flags(e, dead);
 }
 
-/* Build the pt_regs that a breakpoint at the site would have made. */
-static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
+static void emit_call_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 {
+	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
+	emit_mov(e, RDI, (u64)p);
+	emit_call(e, ktramp_handle_regs);
+}
+
+static void emit_call_bpf(struct ktramp_emit *e, const struct ktramp_probe *p)
+{
+	ktramp_emit(e, 0x48, 0x89, 0xe7);		/* mov %rsp, %rdi */
+	emit_mov(e, RSI, (u64)p->bpf);
+	emit_call(e, p->pid ? ktramp_handle_bpf_pid : ktramp_handle_bpf);
+}
+
+/*
+ * What C code takes for granted and the site's function may have changed: the direction of
+ * string instructions (std), and that user memory is out of reach (stac, or a function that
+ * is called with it in reach: such have fixups).
+ */
+struct odd_flags {
+	bool direction;
+	bool access;
+};
+
+static struct odd_flags find_odd_flags(const struct ktramp_func *func)
+{
+	static const u8 stac[] = { 0x0f, 0x01, 0xcb };
+	struct odd_flags odd = {};
+	u32 off;
+
+	for (off = 0; off < func->known; off++) {
+		odd.access |= func->marks[off] & KTRAMP_M_FIXUP;
+		if (!(func->marks[off] & KTRAMP_M_START))
+			continue;
+		odd.direction |= func->code[off] == 0xfd;	/* std */
+		odd.access |= off + sizeof(stac) <= func->known &&
+			      !memcmp(func->code + off, stac, sizeof(stac));
+	}
+	odd.access &= boot_cpu_has(X86_FEATURE_SMAP);
+	return odd;
+}
+
+/* Build the pt_regs that a breakpoint at the site would have made. */
+static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
+		      const struct ktramp_site *site, const struct ktramp_dead *dead)
+{
+	const struct odd_flags odd = find_odd_flags(&site->func);
 	const u8 callee_saved = (ARRAY_SIZE(push_order) - NR_CALLER_SAVED) * 8;
+	/* To programs RIP is where kprobes have it. */
+	const u64 ip = p->trap.addr + (p->handler == KTRAMP_BPF);
 	int i;
 
 	ktramp_emit(e, 0x6a, __KERNEL_DS);		/* push $__KERNEL_DS */
 	ktramp_emit(e, 0x54);				/* push %rsp: 8 less than at the site */
 	ktramp_emit(e, 0x9c);				/* pushfq */
 	ktramp_emit(e, 0x6a, __KERNEL_CS);		/* push $__KERNEL_CS */
-	ktramp_emit(e, 0x68);				/* push $site, sign extended */
-	ktramp_emit_s32(e, (s64)p->trap.addr);
+	ktramp_emit(e, 0x68);				/* push $ip, sign extended */
+	ktramp_emit_s32(e, (s64)ip);
 	ktramp_emit(e, 0x6a, 0xff);			/* push $-1: orig_ax, no system call */
 	for (i = 0; i < ARRAY_SIZE(push_order); i++)
 		emit_push(e, push_order[i]);
@@ -142,14 +194,22 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 	ktramp_emit(e, 0x48, 0x83, 0x84, 0x24);
 	ktramp_emit_s32(e, offsetof(struct pt_regs, sp));
 	ktramp_emit(e, 0x08);
-	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
-	emit_mov_rdi(e, (u64)p);
-	ktramp_emit(e, 0xfc);				/* cld: as C expects; memmove has std */
-	emit_call(e, ktramp_handle_regs);
+	if (odd.direction)
+		ktramp_emit(e, 0xfc);			/* cld */
+	if (odd.access)
+		ktramp_emit(e, 0x0f, 0x01, 0xca);	/* clac */
+	if (p->handler == KTRAMP_BPF)
+		emit_call_bpf(e, p);
+	else
+		emit_call_regs(e, p);
 	/* lea callee_saved(%rsp), %rsp: the handler preserved them */
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, callee_saved);
 	for (i = NR_CALLER_SAVED; i--;)
 		emit_pop(e, push_order[i]);
+	if ((dead->flags & KTRAMP_F_ARITH) == KTRAMP_F_ARITH && !odd.direction && !odd.access) {
+		ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x30);	/* lea 48(%rsp), %rsp: all of it */
+		return;
+	}
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x18);	/* lea 24(%rsp), %rsp: orig_ax, ip, cs */
 	ktramp_emit(e, 0x9d);				/* popfq */
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x10);	/* lea 16(%rsp), %rsp: sp, ss */
@@ -181,7 +241,7 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 	else if (p->handler == KTRAMP_COUNT_INLINE)
 		emit_count_inline(e, p, &dead);
 	else
-		emit_regs(e, p);
+		emit_regs(e, p, site, &dead);
 	p->region = region->len;
 	p->nr_displaced = region->nr;
 	p->armed_len = region->jump;

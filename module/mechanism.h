@@ -21,7 +21,7 @@ struct ktramp_draft {
 	struct ktramp_place place;
 };
 
-#define KTRAMP_NR_MECHANISMS	KTRAMP_BPF_TRACEPOINT
+#define KTRAMP_NR_MECHANISMS	KTRAMP_BPF_JUMP
 
 /**
  * struct ktramp_mechanism_ops - one mechanism
@@ -31,6 +31,7 @@ struct ktramp_draft {
  * @kind: &enum ktramp_kind
  * @handlers: bit n set: can run handler n
  * @at_entry: attaches to the function's entry, whatever the site
+ * @libbpf: attached from user space, only watched by its probe
  * @changes: bytes it may change at the site
  * @supported: can this kernel do it at all? Return: 0 or a refusal
  * @prepare: (ours) plan, and write slot or detour to a private buffer
@@ -46,6 +47,7 @@ struct ktramp_mechanism_ops {
 	u8 kind;
 	u8 handlers;
 	bool at_entry;
+	bool libbpf;
 	u8 changes;
 	int (*supported)(struct ktramp_refusal *r);
 	int (*prepare)(struct ktramp_probe *p, const struct ktramp_site *site,

@@ -355,6 +355,18 @@ static notrace void ftrace_regs_handler(unsigned long ip, unsigned long parent_i
 	regs->ip = next;
 }
 
+/* As kprobes have it that are served by ftrace: RIP behind the first byte. */
+static notrace void ftrace_bpf_handler(unsigned long ip, unsigned long parent_ip,
+				       struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	unsigned long next = regs->ip;
+
+	regs->ip = ip + INT3_INSN_SIZE;
+	ktramp_handle_bpf(regs, container_of(ops, struct ktramp_native, ops)->probe->bpf);
+	regs->ip = next;
+}
+
 int ktramp_ftrace_supported(struct ktramp_refusal *r)
 {
 	return 0;
@@ -370,6 +382,10 @@ int ktramp_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 	n->ops.func = ftrace_count;
 	if (p->handler == KTRAMP_REGS) {
 		n->ops.func = ftrace_regs_handler;
+		n->ops.flags = FTRACE_OPS_FL_SAVE_REGS;
+	}
+	if (p->handler == KTRAMP_BPF) {
+		n->ops.func = ftrace_bpf_handler;
 		n->ops.flags = FTRACE_OPS_FL_SAVE_REGS;
 	}
 	err = ftrace_set_filter_ip(&n->ops, ktramp_probe_addr(p), 0, 0);

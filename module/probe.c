@@ -71,7 +71,10 @@ static void probe_free(struct kref *ref)
 
 	ktramp_slot_free(p->code, p->code_len);
 	kfree(p->pins);
-	free_percpu(p->regs);
+	if (p->handler == KTRAMP_BPF)
+		ktramp_bpf_free(p->bpf);
+	else
+		free_percpu(p->regs);
 	free_percpu(p->stat);
 	kfree(p);
 }
@@ -98,7 +101,9 @@ struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, un
 	p->stat = alloc_percpu(struct ktramp_stat);
 	if (p->handler == KTRAMP_REGS)
 		p->regs = alloc_percpu(struct ktramp_snapshot);
-	if (p->stat && (p->regs || p->handler != KTRAMP_REGS))
+	if (p->handler == KTRAMP_BPF)
+		p->bpf = ktramp_bpf_alloc(p->stat, p->pid);
+	if (p->stat && (p->regs || (p->handler != KTRAMP_REGS && p->handler != KTRAMP_BPF)))
 		return p;
 	ktramp_probe_put(p);
 	return NULL;
@@ -286,6 +291,36 @@ int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
 			  struct ktramp_batch *reply)
 {
 	return batch(ids, nr, owner, reply, destroy);
+}
+
+/**
+ * ktramp_probe_bpf() - KTRAMP_IOC_BPF
+ * @bpf: as struct ktramp_bpf says
+ * @owner: the open file that asks
+ * @r: (out) the refusal
+ *
+ * Context: process, sleeps.
+ */
+int ktramp_probe_bpf(struct ktramp_bpf *bpf, void *owner, struct ktramp_refusal *r)
+{
+	struct ktramp_probe *p;
+	int err;
+
+	mutex_lock(&ktramp_mutex);
+	p = xa_load(&probes, bpf->id);
+	if (!p)
+		err = ktramp_refuse(r, -ENOENT, KTRAMP_R_NO_SYMBOL, "there is no probe %u",
+				    bpf->id);
+	else if (p->owner && p->owner != owner)
+		err = ktramp_refuse(r, -EPERM, KTRAMP_R_BUSY,
+				    "probe %u belongs to another open file", bpf->id);
+	else if (p->handler != KTRAMP_BPF || ktramp_mechanism(p->mechanism)->libbpf)
+		err = ktramp_refuse(r, -EINVAL, KTRAMP_R_HANDLER,
+				    "probe %u runs no program of its own", bpf->id);
+	else
+		err = ktramp_bpf_set(p->bpf, bpf, r);
+	mutex_unlock(&ktramp_mutex);
+	return err;
 }
 
 /* Of probes whose owner goes, this many share a grace period. */

@@ -9,6 +9,7 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
+#include "bpf.h"
 #include "handler.h"
 #include "plan.h"
 #include "resume.h"
@@ -37,6 +38,7 @@ struct ktramp_pins {
  * @emu: operands of the emulation (int3-emulate)
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
+ * @bpf: the program, %KTRAMP_BPF only, and not where it is attached from user space
  * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL, and
  *	%KTRAMP_TACTIC_FTRACE
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
@@ -74,7 +76,10 @@ struct ktramp_probe {
 		struct ktramp_emu emu;
 	};
 	struct ktramp_stat __percpu *stat;
-	struct ktramp_snapshot __percpu *regs;
+	union {
+		struct ktramp_snapshot __percpu *regs;
+		struct ktramp_bpf_handler *bpf;
+	};
 	struct ktramp_native *native;
 	void *owner;
 	unsigned long code;
@@ -110,8 +115,14 @@ static inline unsigned long ktramp_probe_addr(const struct ktramp_probe *p)
 /* Is it served by the kernel, in whose hands the text then is? */
 static inline bool ktramp_probe_is_native(const struct ktramp_probe *p)
 {
-	return p->mechanism >= KTRAMP_KPROBE_STEP || p->mechanism == KTRAMP_CALL ||
-	       p->tactic == KTRAMP_TACTIC_FTRACE;
+	return (p->mechanism >= KTRAMP_KPROBE_STEP && p->mechanism != KTRAMP_BPF_JUMP) ||
+	       p->mechanism == KTRAMP_CALL || p->tactic == KTRAMP_TACTIC_FTRACE;
+}
+
+/* Does it have a detour? */
+static inline bool ktramp_probe_is_jump(const struct ktramp_probe *p)
+{
+	return p->mechanism == KTRAMP_JUMP || p->mechanism == KTRAMP_BPF_JUMP;
 }
 
 /**
@@ -138,6 +149,7 @@ int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
 			 struct ktramp_batch *reply);
 int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
 			  struct ktramp_batch *reply);
+int ktramp_probe_bpf(struct ktramp_bpf *bpf, void *owner, struct ktramp_refusal *r);
 void ktramp_probes_release(void *owner);
 void ktramp_probes_forget(unsigned long start, unsigned long size);
 void ktramp_probes_exit(void);

@@ -65,12 +65,22 @@ void ktramp_trap_del(struct ktramp_trap *trap)
 	hlist_del_rcu(&trap->node);
 }
 
+/* Programs know RIP as kprobes have it: behind the int3. */
+static nokprobe_inline void handle_bpf(struct ktramp_probe *p, struct pt_regs *regs)
+{
+	regs->ip += INT3_INSN_SIZE;
+	ktramp_handle_bpf(regs, p->bpf);
+	regs->ip -= INT3_INSN_SIZE;
+}
+
 static nokprobe_inline void run_handler(struct ktramp_probe *p, struct pt_regs *regs)
 {
 	if (p->pid && p->pid != current->tgid)
 		this_cpu_inc(p->stat->filtered);
 	else if (p->handler == KTRAMP_REGS)
 		ktramp_handle_regs(p, regs);
+	else if (p->handler == KTRAMP_BPF)
+		handle_bpf(p, regs);
 	else
 		ktramp_handle_count(p->stat);
 }

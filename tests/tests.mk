@@ -9,6 +9,7 @@ include tests/host/host.mk
 GUEST_TESTS :=
 GUEST_TESTS += abi
 GUEST_TESTS += bench
+GUEST_TESTS += bpf
 GUEST_TESTS += cli
 GUEST_TESTS += engine
 GUEST_TESTS += native
@@ -83,6 +84,10 @@ $(guest-bin): $(guest-out)/%_test: $(guest-obj)/%_test.o $(guest-obj)/kt.o | $(g
 $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/overlay_test: guest-ldlibs := -ljansson
 
 $(guest-out)/overlay_test: $(guest-obj)/rows.o
+
+$(guest-out)/bpf_test: guest-ldlibs := -lbpf -lelf -lz
+$(guest-obj)/bpf_test.o: guest-cflags += -I$(O)/bpf
+$(guest-obj)/bpf_test.o: $(O)/bpf/progs.skel.h
 
 $(guest-obj)/%.o: tests/guest/%.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

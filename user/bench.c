@@ -24,7 +24,8 @@ struct measure {
 	const struct expect *expect;
 	struct row *row;
 	struct ktramp_probe_info probe;	/* id 0: no probe */
-	struct bpf_counter *counter;	/* a program that libbpf attached, or NULL */
+	struct bpf_counter *counter;	/* the program of handler bpf, or NULL */
+	bool watched;			/* libbpf attaches it, the module only watches */
 	double *before, *after, *armed;	/* ticks of one loop, config->repeat of each */
 	double *scratch;
 	struct xray *xray;		/* of the run under way, or NULL */
@@ -83,22 +84,34 @@ static int counter_attach(struct measure *m)
 	return 0;
 }
 
-/* The module knows nothing of the hits of what it did not attach. */
+/* Of what the module did not attach it knows no hits; of its own, both must say the same. */
+static int count_hits(struct measure *m, struct ktramp_run *run, uint64_t hits)
+{
+	if (m->watched)
+		run->hits = hits;
+	if (run->hits == hits)
+		return 0;
+	return fail(m->row, "the program counted %llu of %llu hits", (unsigned long long)hits,
+		    run->hits);
+}
+
 static int counted_run(struct measure *m, struct ktramp_run *run)
 {
+	bool fleeting = m->watched && m->expect->fleeting;
 	uint64_t before = bpf_counter_read(m->counter);
 	int err;
 
-	if (m->expect->fleeting && counter_attach(m))
+	if (fleeting && counter_attach(m))
 		return -EIO;
 	err = dev_run(m->dev, run);
-	run->hits = bpf_counter_read(m->counter) - before;
-	if (!m->expect->fleeting)
-		return err;
 	/* Read behind the calls: what is still there was there all the time. */
-	if (!err && (!run->now_len || run->now[0] != m->expect->first))
+	if (!err && fleeting && (!run->now_len || run->now[0] != m->expect->first))
 		err = -EAGAIN;
-	return counter_detach(m) ? -EIO : err;
+	if (!err)
+		err = count_hits(m, run, bpf_counter_read(m->counter) - before);
+	if (fleeting && counter_detach(m))
+		return -EIO;
+	return err;
 }
 
 static int one_run(struct measure *m, const struct ktramp_target_info *target, uint32_t id,
@@ -315,19 +328,12 @@ static int disarm(struct measure *m)
 	return 0;
 }
 
-/* The module only watches what libbpf attaches. */
-static int while_counting(struct measure *m)
+/* Armed, the module watches what libbpf attaches. */
+static int while_attached(struct measure *m)
 {
 	const struct expect *expect = m->expect;
 	int err, detach_err;
 
-	err = dev_probe(m->dev, m->probe.id, 0, &m->probe);
-	if (err)
-		return fail_errno(m->row, "look at the probe", err, KTRAMP_R_NONE, "");
-	err = bpf_counter_load(&m->counter, m->row->mechanism->mechanism, &m->probe);
-	if (err)
-		return fail_errno(m->row, "load the program", err, KTRAMP_R_UNREGISTERED,
-				  bpf_why(err));
 	if (expect->fleeting)
 		return while_armed(m);
 
@@ -356,10 +362,31 @@ static int probed(struct measure *m)
 	if (err)
 		return fail_errno(row, "arm", err, batch.reason, batch.why);
 
-	err = bpf_is_way(row->mechanism->mechanism) ? while_counting(m) : while_armed(m);
-	bpf_counter_free(&m->counter);
+	err = m->watched ? while_attached(m) : while_armed(m);
 	disarm_err = disarm(m);
 	return err ? err : disarm_err;
+}
+
+static int load_program(struct measure *m)
+{
+	struct ktramp_bpf bpf = { .id = m->probe.id };
+	int err;
+
+	err = dev_probe(m->dev, m->probe.id, 0, &m->probe);
+	if (err)
+		return fail_errno(m->row, "look at the probe", err, KTRAMP_R_NONE, "");
+	err = bpf_counter_load(&m->counter, m->row->mechanism->mechanism, &m->probe);
+	if (err)
+		return fail_errno(m->row, "load the program", err, KTRAMP_R_UNREGISTERED,
+				  bpf_why(err));
+	m->watched = bpf_is_way(m->row->mechanism->mechanism);
+	if (m->watched)
+		return 0;
+	bpf.prog_fd = bpf_counter_fd(m->counter);
+	err = dev_bpf(m->dev, &bpf);
+	if (err)
+		return fail_errno(m->row, "hand over the program", err, bpf.reason, bpf.why);
+	return 0;
 }
 
 static int create(struct measure *m)
@@ -378,7 +405,7 @@ static int create(struct measure *m)
 	if (err)
 		return fail_errno(row, "make the probe", err, create.reason, create.why);
 	m->probe.id = create.id;
-	return 0;
+	return create.handler == KTRAMP_BPF ? load_program(m) : 0;
 }
 
 static int summarize(struct measure *m)
@@ -427,13 +454,15 @@ static int measure_probe(struct measure *m)
 	int err, destroy_err;
 
 	err = create(m);
-	if (err)
-		return err;
-	err = xray_calls(m, dev_base(m->dev, m->row->target), 0);
+	if (!err)
+		err = xray_calls(m, dev_base(m->dev, m->row->target), 0);
 	if (!err)
 		err = unprobed_loops(m, m->before);
 	if (!err)
 		err = probed(m);
+	bpf_counter_free(&m->counter);
+	if (!m->probe.id)
+		return err;
 	destroy_err = dev_destroy(m->dev, m->probe.id, &batch);
 	if (destroy_err && err != -EOPNOTSUPP)
 		err = fail_errno(m->row, "destroy the probe", destroy_err, batch.reason, batch.why);

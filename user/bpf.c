@@ -48,7 +48,7 @@ const char *bpf_why(int err)
 
 static const struct way {
 	uint32_t mechanism;
-	const char *program;		/* of bpf/count.bpf.c */
+	const char *counter;		/* the program of bpf/count.bpf.c */
 	enum bpf_prog_type type;
 	bool retprobe;
 	bool named;			/* attaches to a function by its name, in BTF */
@@ -118,7 +118,9 @@ int bpf_way_prepare(struct bpf_program *prog, uint32_t mechanism,
 {
 	char function[KTRAMP_SITE_MAX];
 
-	if (!way_of(mechanism)->named)
+	const struct way *way = way_of(mechanism);
+
+	if (!way || !way->named)
 		return 0;
 	function_of(probe->site, function, sizeof(function));
 	return bpf_program__set_attach_target(prog, 0, function);
@@ -196,14 +198,16 @@ struct bpf_counter {
 /**
  * bpf_counter_load() - load the counting program
  * @counter: (out) to be given to bpf_counter_free()
- * @mechanism: one of the kernel's BPF mechanisms
- * @probe: the probe that watches the site
+ * @mechanism: what will run it
+ * @probe: the probe at the site
  *
  * Return: 0, or -errno that bpf_why() explains.
  */
 int bpf_counter_load(struct bpf_counter **counter, uint32_t mechanism,
 		     const struct ktramp_probe_info *probe)
 {
+	const struct way *way = way_of(mechanism);
+	const char *program = way ? way->counter : "count_kprobe";
 	struct bpf_counter *c = calloc(1, sizeof(*c));
 	int err;
 
@@ -215,7 +219,7 @@ int bpf_counter_load(struct bpf_counter **counter, uint32_t mechanism,
 	c->skel = count_bpf__open();
 	if (!c->skel)
 		return -errno;
-	c->prog = bpf_object__find_program_by_name(c->skel->obj, way_of(mechanism)->program);
+	c->prog = bpf_object__find_program_by_name(c->skel->obj, program);
 	bpf_program__set_autoload(c->prog, true);
 	err = bpf_way_prepare(c->prog, mechanism, probe);
 	return err ? err : count_bpf__load(c->skel);
@@ -232,6 +236,11 @@ void bpf_counter_detach(struct bpf_counter *counter)
 {
 	bpf_link__destroy(counter->link);
 	counter->link = NULL;
+}
+
+int bpf_counter_fd(const struct bpf_counter *counter)
+{
+	return bpf_program__fd(counter->prog);
 }
 
 uint64_t bpf_counter_read(const struct bpf_counter *counter)

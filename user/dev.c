@@ -288,6 +288,12 @@ int dev_run(const struct dev *dev, struct ktramp_run *run)
 	return call(dev, KTRAMP_IOC_RUN, run);
 }
 
+int dev_bpf(const struct dev *dev, struct ktramp_bpf *bpf)
+{
+	bpf->size = sizeof(*bpf);
+	return call(dev, KTRAMP_IOC_BPF, bpf);
+}
+
 int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_regs *regs)
 {
 	*regs = (struct ktramp_regs){ .size = sizeof(*regs), .id = id, .cpu = cpu };

@@ -61,6 +61,7 @@ static const struct expect expects[] = {
 	[KTRAMP_BPF_FEXIT]	= OURS(0, 0, CALL),
 	[KTRAMP_BPF_RAW_TP]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
+	[KTRAMP_BPF_JUMP]	= OURS(0, 0, JMP),
 };
 
 /* A mechanism newer than this command has nothing to prove. */

@@ -143,6 +143,7 @@ int dev_probe(const struct dev *dev, uint32_t id, uint32_t flags,
 int dev_code(const struct dev *dev, uint32_t id, uint32_t part, struct ktramp_code *code);
 int dev_scan(const struct dev *dev, struct ktramp_scan *scan);
 int dev_run(const struct dev *dev, struct ktramp_run *run);
+int dev_bpf(const struct dev *dev, struct ktramp_bpf *bpf);
 int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_regs *regs);
 
 /* host.c: the machine this runs on, and signals */
@@ -190,6 +191,7 @@ int bpf_counter_load(struct bpf_counter **counter, uint32_t mechanism,
 		     const struct ktramp_probe_info *probe);
 int bpf_counter_attach(struct bpf_counter *counter, const struct ktramp_probe_info *probe);
 void bpf_counter_detach(struct bpf_counter *counter);
+int bpf_counter_fd(const struct bpf_counter *counter);
 uint64_t bpf_counter_read(const struct bpf_counter *counter);
 void bpf_counter_free(struct bpf_counter **counter);
 

@@ -78,6 +78,8 @@ static const struct {
 	[KTRAMP_R_NOT_OURS]	= { "not-ours", false },
 	[KTRAMP_R_UNREGISTERED]	= { "unregistered", false },
 	[KTRAMP_R_RECURSION]	= { "recursion", true },
+	[KTRAMP_R_NO_PROGRAM]	= { "no-program", false },
+	[KTRAMP_R_PROGRAM]	= { "program", true },
 };
 
 static const struct {
@@ -142,7 +144,8 @@ const char *clock_unit(uint32_t clock)
 
 const char *reason_name(uint32_t reason)
 {
-	return reason < ARRAY_SIZE(reasons) ? reasons[reason].name : "unknown";
+	return reason < ARRAY_SIZE(reasons) && reasons[reason].name ? reasons[reason].name :
+								       "unknown";
 }
 
 bool reason_is_refusal(uint32_t reason)

@@ -71,6 +71,7 @@ enum ktramp_mechanism {
 	KTRAMP_BPF_FEXIT		= 25,
 	KTRAMP_BPF_RAW_TP		= 26,
 	KTRAMP_BPF_TRACEPOINT		= 27,
+	KTRAMP_BPF_JUMP			= 28,
 };
 
 /**
@@ -92,9 +93,10 @@ enum ktramp_kind {
  * @KTRAMP_COUNT_INLINE: no function: the counter's increment stands in the detour itself.
  *	Only a detour can; a hit that comes by the int3 while the probe is being armed or
  *	disarmed is counted as by KTRAMP_COUNT
- * @KTRAMP_BPF: a BPF program. The kernel's mechanisms of this handler are attached from user
- *	space: a probe of theirs writes nothing and counts nothing, but keeps others away
- *	from the bytes and shows them
+ * @KTRAMP_BPF: a BPF program, which KTRAMP_IOC_BPF gives the probe before it is armed. The
+ *	kernel's own mechanisms of this handler are attached from user space: a probe of
+ *	theirs writes nothing and counts nothing, but keeps others away from the bytes and
+ *	shows them
  */
 enum ktramp_handler {
 	KTRAMP_COUNT	= 1,
@@ -146,6 +148,8 @@ enum ktramp_state {
  * @KTRAMP_R_NOT_OURS: the bytes at the site are not the ones that were planned with
  * @KTRAMP_R_UNREGISTERED: the kernel's registration function failed
  * @KTRAMP_R_RECURSION: runs before ktramp's own handler can, or is part of it
+ * @KTRAMP_R_NO_PROGRAM: the probe's handler is a BPF program, and it has none
+ * @KTRAMP_R_PROGRAM: the BPF program is none that can run here
  */
 enum ktramp_reason {
 	KTRAMP_R_NONE		= 0,
@@ -174,6 +178,8 @@ enum ktramp_reason {
 	KTRAMP_R_NOT_OURS	= 23,
 	KTRAMP_R_UNREGISTERED	= 24,
 	KTRAMP_R_RECURSION	= 25,
+	KTRAMP_R_NO_PROGRAM	= 30,
+	KTRAMP_R_PROGRAM	= 31,
 };
 
 /**
@@ -696,6 +702,41 @@ struct ktramp_scan {
 	char why[KTRAMP_WHY_MAX];
 };
 
+/**
+ * struct ktramp_bpf - give a probe its BPF program (KTRAMP_IOC_BPF)
+ * @size: (in) sizeof(struct ktramp_bpf)
+ * @flags: (in) 0
+ * @id: (in) number of a probe of ours with handler KTRAMP_BPF
+ * @prog_fd: (in) a loaded program of type BPF_PROG_TYPE_KPROBE
+ * @cookie: (in) what bpf_get_attach_cookie() returns; must not change with the program
+ * @prog_id: (out) the program's number, as the kernel counts them
+ * @was_id: (out) that of the program it had, 0 if none
+ * @reason: (out) &enum ktramp_reason
+ * @reserved: 0
+ * @why: (out) the sentence for @reason
+ *
+ * The probe keeps the program: the descriptor may be closed. A probe that has one gets the
+ * new one in its place, also while it is armed and hit: each hit runs the one or the other,
+ * and when the call returns no CPU runs the old one any more. The program goes with the
+ * probe.
+ *
+ * Errors: -ENOENT no such probe; -EPERM it belongs to another open file; -EBADF no program;
+ * -EINVAL not of that type, another handler, another cookie; -EOPNOTSUPP a program that
+ * cannot run here, see @reason.
+ */
+struct ktramp_bpf {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__s32 prog_fd;
+	__u64 cookie;
+	__u32 prog_id;
+	__u32 was_id;
+	__u32 reason;
+	__u32 reserved;
+	char why[KTRAMP_WHY_MAX];
+};
+
 #define KTRAMP_IOC_MAGIC	0xbb
 
 #define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
@@ -712,5 +753,6 @@ struct ktramp_scan {
 #define KTRAMP_IOC_LOAD		_IOWR(KTRAMP_IOC_MAGIC, 12, struct ktramp_load)
 #define KTRAMP_IOC_SCAN		_IOWR(KTRAMP_IOC_MAGIC, 13, struct ktramp_scan)
 #define KTRAMP_IOC_CPU_STAT	_IOWR(KTRAMP_IOC_MAGIC, 14, struct ktramp_cpu_stat)
+#define KTRAMP_IOC_BPF		_IOWR(KTRAMP_IOC_MAGIC, 20, struct ktramp_bpf)
 
 #endif /* _UAPI_KTRAMP_H */

@@ -240,7 +240,7 @@ TEST_F(device, knows_no_mechanism_target_probe_or_part_beyond_its_own)
 	struct ktramp_run run;
 
 	EXPECT_EQ(-EINVAL, kt_mechanism(self->fd, 0, &mechanism));
-	EXPECT_EQ(-ENOENT, kt_mechanism(self->fd, KTRAMP_BPF_TRACEPOINT + 1, &mechanism));
+	EXPECT_EQ(-ENOENT, kt_mechanism(self->fd, KTRAMP_BPF_JUMP + 1, &mechanism));
 	EXPECT_EQ(-ENOENT, kt_target(self->fd, self->before.nr_targets, &target));
 	EXPECT_EQ(-ENOENT, kt_probe(self->fd, 0, &probe));
 	EXPECT_EQ(-ENOENT, kt_probe(self->fd, -1, &probe));
@@ -301,7 +301,7 @@ static const struct {
 	{ "ktramp_target_lea+0x1ffffffffffffffff", KTRAMP_JUMP, KTRAMP_COUNT, -EINVAL,
 	  KTRAMP_R_SYNTAX },
 	{ "lea", 0, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
-	{ "lea", KTRAMP_BPF_TRACEPOINT + 1, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
+	{ "lea", KTRAMP_BPF_JUMP + 1, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", ~0U, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", KTRAMP_JUMP, 0, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", KTRAMP_JUMP, KTRAMP_BPF + 1, -EINVAL, KTRAMP_R_SYNTAX },

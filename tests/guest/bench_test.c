@@ -83,6 +83,7 @@ static const struct {
 	double most[2], about[2];
 } bars[] = {
 	{ "jump",		{ 29, 29 } },
+	{ "bpf-jump",		{ 75, 75 } },
 	{ "int3-step-int3",	{ 0, 860 } },
 	{ "int3-boost",		{ 0, 430 } },
 	{ "kprobe-step",	{ }, { 575, 567 } },

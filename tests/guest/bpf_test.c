@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BPF programs run by our own mechanisms: what they are given, which are refused, and what
+ * becomes of them when they, or their owners, go.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <asm/ptrace.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+#include "progs.skel.h"
+
+#define COOKIE		0x6b7472616d70ULL
+#define FRAMES_MAX	32
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	return 0;
+}
+
+/* All programs of the object are optional: load one of them, with its maps. */
+static struct progs_bpf *load(const char *name, int *fd)
+{
+	struct progs_bpf *skel = progs_bpf__open();
+	struct bpf_program *prog;
+
+	if (!skel)
+		return NULL;
+	prog = bpf_object__find_program_by_name(skel->obj, name);
+	bpf_program__set_autoload(prog, true);
+	if (progs_bpf__load(skel)) {
+		progs_bpf__destroy(skel);
+		return NULL;
+	}
+	*fd = bpf_program__fd(prog);
+	return skel;
+}
+
+static int set(int dev, unsigned int id, int prog_fd, __u64 cookie, struct ktramp_bpf *bpf)
+{
+	*bpf = (struct ktramp_bpf){
+		.size = sizeof(*bpf), .id = id, .prog_fd = prog_fd, .cookie = cookie,
+	};
+	return kt_ioctl(dev, KTRAMP_IOC_BPF, bpf);
+}
+
+static int create(int dev, const char *site, unsigned int mechanism)
+{
+	struct ktramp_create create;
+	int err = kt_create_as(dev, site, mechanism, KTRAMP_BPF, 0, &create);
+
+	return err ? err : (int)create.id;
+}
+
+static __u64 sum(int map, __u32 slot)
+{
+	int cpus = libbpf_num_possible_cpus();
+	__u64 values[64] = { 0 }, all = 0;
+
+	if (bpf_map_lookup_elem(map, &slot, values))
+		return ~0ULL;
+	for (int i = 0; i < cpus; i++)
+		all += values[i];
+	return all;
+}
+
+/* ---- every mechanism that runs one ---- */
+
+FIXTURE(run) {
+	int fd, prog, id, target;
+	struct progs_bpf *skel;
+	struct ktramp_target_info site;
+};
+
+FIXTURE_VARIANT(run) {
+	unsigned int mechanism;
+	int bp;
+};
+
+FIXTURE_VARIANT_ADD(run, bpf_jump) { .mechanism = KTRAMP_BPF_JUMP, .bp = 0 };
+FIXTURE_VARIANT_ADD(run, int3_emulate) { .mechanism = KTRAMP_INT3_EMULATE, .bp = 1 };
+FIXTURE_VARIANT_ADD(run, int3_boost) { .mechanism = KTRAMP_INT3_BOOST, .bp = 1 };
+FIXTURE_VARIANT_ADD(run, int3_step_int3) { .mechanism = KTRAMP_INT3_STEP_INT3, .bp = 2 };
+FIXTURE_VARIANT_ADD(run, int3_step_tf) { .mechanism = KTRAMP_INT3_STEP_TF, .bp = 1 };
+
+FIXTURE_SETUP(run)
+{
+	libbpf_set_print(quiet);
+	ASSERT_EQ(0, kt_pin(0));
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->skel = NULL;
+	self->target = kt_target_index(self->fd, "regs");
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &self->site));
+	self->id = create(self->fd, "regs", variant->mechanism);
+	ASSERT_LT(0, self->id);
+}
+
+FIXTURE_TEARDOWN(run)
+{
+	progs_bpf__destroy(self->skel);
+	close(self->fd);
+}
+
+TEST_F(run, counts_each_hit_once)
+{
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+
+	self->skel = load("count_first", &self->prog);
+	ASSERT_NE(NULL, self->skel);
+	/* Without a program there is nothing to arm. */
+	EXPECT_EQ(-EINVAL, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, set(self->fd, self->id, self->prog, 0, &bpf)) TH_LOG("%s", bpf.why);
+	EXPECT_NE(0, bpf.prog_id);
+	EXPECT_EQ(0, bpf.was_id);
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 1000, KTRAMP_RUN_TRAPS, &run));
+	EXPECT_EQ(1000, run.hits);
+	EXPECT_EQ(0, run.missed);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(1000 * variant->bp, run.bp);
+	EXPECT_EQ(1000, sum(bpf_map__fd(self->skel->maps.counts), 0));
+	/* Disarmed it is not run. */
+	ASSERT_EQ(0, kt_disarm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 10, 0, &run));
+	EXPECT_EQ(1000, sum(bpf_map__fd(self->skel->maps.counts), 0));
+}
+
+TEST_F(run, is_given_the_registers_of_the_site)
+{
+	const unsigned long long known = 0x6b7472616d700000ULL;
+	const struct pt_regs *seen;
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+
+	self->skel = load("keep_regs", &self->prog);
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_EQ(0, set(self->fd, self->id, self->prog, 0, &bpf));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 3, 0, &run));
+	ASSERT_EQ(3, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	seen = &self->skel->bss->seen_regs;
+	EXPECT_EQ(2, seen->rdi);
+	EXPECT_EQ(7, seen->rsi);
+	EXPECT_EQ(known + 0, seen->rax);
+	EXPECT_EQ(known + 1, seen->rcx);
+	EXPECT_EQ(known + 2, seen->rdx);
+	EXPECT_EQ(known + 3, seen->rbx);
+	EXPECT_EQ(known + 8, seen->r8);
+	EXPECT_EQ(known + 9, seen->r9);
+	EXPECT_EQ(known + 10, seen->r10);
+	EXPECT_EQ(known + 11, seen->r11);
+	EXPECT_EQ(known + 12, seen->r12);
+	EXPECT_EQ(known + 13, seen->r13);
+	EXPECT_EQ(known + 14, seen->r14);
+	EXPECT_EQ(known + 15, seen->r15);
+	/* As kprobes have it: behind the first byte. */
+	EXPECT_EQ(self->site.address + 1, seen->rip);
+	EXPECT_EQ(0x10, seen->cs);
+	EXPECT_EQ(0x18, seen->ss);
+	/* cmp of equals, then stc: ZF and CF. */
+	EXPECT_EQ(0x41, seen->eflags & 0x41);
+	/* The stack is 16 pages; the site's own return address stands above 5 saved registers. */
+	EXPECT_NE(0, seen->rsp);
+	EXPECT_EQ(0, seen->rsp & 7);
+}
+
+static int on_ring(void *seen, void *data, size_t size)
+{
+	*(__u64 *)seen = *(__u64 *)data;
+	return 0;
+}
+
+TEST_F(run, may_use_the_helpers)
+{
+	__u64 key = 7, value = 0, from_ring = 0, frames[FRAMES_MAX];
+	struct ring_buffer *ring;
+	struct progs_bpf__bss *bss;
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+	char comm[16] = { 0 };
+	int fd;
+
+	self->skel = load("use_helpers", &self->prog);
+	ASSERT_NE(NULL, self->skel);
+	bss = self->skel->bss;
+	ASSERT_EQ(0, set(self->fd, self->id, self->prog, COOKIE, &bpf));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 5, 0, &run));
+	ASSERT_EQ(5, run.hits);
+	EXPECT_EQ(5, bss->calls);
+	/* Calls with a = 0 .. 4 and b = 7. */
+	EXPECT_EQ(4, bss->parm1);
+	EXPECT_EQ(7, bss->parm2);
+	fd = open("/proc/self/comm", O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, read(fd, comm, sizeof(comm) - 1));
+	close(fd);
+	comm[strcspn(comm, "\n")] = '\0';
+	EXPECT_STREQ(comm, bss->seen_comm);
+	EXPECT_EQ(getpid(), bss->seen_pid_tgid >> 32);
+	EXPECT_NE(0, bss->seen_time);
+	EXPECT_EQ(COOKIE, bss->seen_cookie);
+	EXPECT_EQ(0, bss->update_error);
+	EXPECT_EQ(0, bpf_map_lookup_elem(bpf_map__fd(self->skel->maps.hash), &key, &value));
+	EXPECT_EQ(5, value);
+	EXPECT_EQ(0, bss->ring_error);
+	ring = ring_buffer__new(bpf_map__fd(self->skel->maps.ring), on_ring, &from_ring, NULL);
+	ASSERT_NE(NULL, ring);
+	EXPECT_EQ(5, ring_buffer__consume(ring));
+	EXPECT_EQ(5, from_ring);
+	ring_buffer__free(ring);
+	/* Nobody opened the perf event: the helper says so, and is not what fails. */
+	EXPECT_EQ(-ENOENT, bss->perf_error);
+	EXPECT_EQ(0, bss->read_error);
+
+	/* The stack begins at the site, and goes on in who called it. */
+	EXPECT_LT(8, bss->stack_size);
+	EXPECT_EQ(self->site.address + 1, bss->seen_stack[0]);
+	ASSERT_LE(0, bss->stack_id);
+	ASSERT_EQ(0, bpf_map_lookup_elem(bpf_map__fd(self->skel->maps.stacks), &bss->stack_id,
+					 frames));
+	EXPECT_EQ(self->site.address + 1, frames[0]);
+	EXPECT_EQ(bss->seen_stack[1], frames[1]);
+	EXPECT_NE(0, frames[1]);
+}
+
+/* ---- refusals ---- */
+
+FIXTURE(refuse) {
+	int fd, id;
+};
+
+FIXTURE_SETUP(refuse)
+{
+	libbpf_set_print(quiet);
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->id = create(self->fd, "lea", KTRAMP_BPF_JUMP);
+	ASSERT_LT(0, self->id);
+}
+
+FIXTURE_TEARDOWN(refuse)
+{
+	close(self->fd);
+}
+
+static const struct {
+	const char *program;
+	int err;
+	const char *why;
+} refused[] = {
+	{ "may_sleep", -EOPNOTSUPP, "sleep" },
+	{ "tail_calls", -EOPNOTSUPP, "tail calls" },
+	{ "overrides", -EOPNOTSUPP, "bpf_override_return" },
+	{ "for_multi", -EOPNOTSUPP, "kprobe.multi" },
+	{ "for_tracepoint", -EINVAL, "type kprobe" },
+};
+
+TEST_F_TIMEOUT(refuse, programs_that_cannot_run_here, 120)
+{
+	struct ktramp_bpf bpf;
+	int prog;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct progs_bpf *skel = load(refused[i].program, &prog);
+
+		/* CONFIG_BPF_KPROBE_OVERRIDE is off in some kernels: then no such program loads. */
+		if (!skel && !strcmp(refused[i].program, "overrides"))
+			continue;
+		ASSERT_NE(NULL, skel) TH_LOG("%s does not load", refused[i].program);
+		EXPECT_EQ(refused[i].err, set(self->fd, self->id, prog, 0, &bpf))
+			TH_LOG("%s", refused[i].program);
+		EXPECT_EQ(KTRAMP_R_PROGRAM, bpf.reason);
+		EXPECT_NE(NULL, strstr(bpf.why, refused[i].why)) TH_LOG("%s", bpf.why);
+		EXPECT_EQ(0, bpf.prog_id);
+		progs_bpf__destroy(skel);
+		EXPECT_EQ(-EINVAL, kt_arm(self->fd, self->id));
+	}
+}
+
+TEST_F(refuse, what_is_no_program_or_no_probe_for_one)
+{
+	int other = kt_open(), counting = kt_create(self->fd, "nop", KTRAMP_JUMP), prog;
+	struct progs_bpf *skel = load("count_first", &prog);
+	struct ktramp_bpf bpf;
+	int watched;
+
+	ASSERT_NE(NULL, skel);
+	EXPECT_EQ(-EBADF, set(self->fd, self->id, -1, 0, &bpf));
+	EXPECT_EQ(-EINVAL, set(self->fd, self->id, self->fd, 0, &bpf));
+	EXPECT_EQ(-ENOENT, set(self->fd, 0, prog, 0, &bpf));
+	EXPECT_EQ(-EPERM, set(other, self->id, prog, 0, &bpf));
+	ASSERT_LT(0, counting);
+	EXPECT_EQ(-EINVAL, set(self->fd, counting, prog, 0, &bpf));
+	EXPECT_EQ(KTRAMP_R_HANDLER, bpf.reason);
+	watched = create(self->fd, "nop", KTRAMP_BPF_KPROBE_OPT);
+	ASSERT_LT(0, watched);
+	EXPECT_EQ(-EINVAL, set(self->fd, watched, prog, 0, &bpf));
+
+	EXPECT_EQ(0, set(self->fd, self->id, prog, COOKIE, &bpf));
+	EXPECT_EQ(-EINVAL, set(self->fd, self->id, prog, COOKIE + 1, &bpf));
+	EXPECT_EQ(0, set(self->fd, self->id, prog, COOKIE, &bpf));
+	EXPECT_EQ(bpf.prog_id, bpf.was_id);
+
+	bpf = (struct ktramp_bpf){ .size = sizeof(bpf), .id = self->id, .prog_fd = prog,
+				   .flags = 1 };
+	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf));
+	bpf.flags = 0;
+	bpf.reserved = 1;
+	EXPECT_EQ(-EINVAL, kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf));
+	progs_bpf__destroy(skel);
+	close(other);
+}
+
+/* ---- nesting ---- */
+
+/* In the system call a map's lock may be held: its hits are counted, and not handled. */
+TEST_F(refuse, hits_inside_the_system_call_that_works_on_maps)
+{
+	struct ktramp_probe_info probe;
+	struct progs_bpf *skel;
+	struct ktramp_bpf bpf;
+	__u64 key, value = 1;
+	int prog, id, hash;
+
+	skel = load("use_helpers", &prog);
+	ASSERT_NE(NULL, skel);
+	hash = bpf_map__fd(skel->maps.hash);
+	id = create(self->fd, "htab_map_update_elem", KTRAMP_BPF_JUMP);
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, set(self->fd, id, prog, 0, &bpf));
+	ASSERT_EQ(0, kt_arm(self->fd, id));
+	for (key = 0; key < 20; key++)
+		ASSERT_EQ(0, bpf_map_update_elem(hash, &key, &value, BPF_ANY));
+	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+	EXPECT_EQ(0, probe.hits);
+	EXPECT_EQ(20, probe.missed);
+	EXPECT_EQ(20, probe.recursed);
+	progs_bpf__destroy(skel);
+}
+
+/* A program's own helper hits a probe, whose program would run in the middle of the first. */
+TEST_F(refuse, hits_inside_a_program)
+{
+	int prog, id, target = kt_target_index(self->fd, "lea");
+	struct ktramp_probe_info inner, outer;
+	struct progs_bpf *skel;
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+
+	skel = load("use_helpers", &prog);
+	ASSERT_NE(NULL, skel);
+	id = create(self->fd, "bpf_get_current_comm", KTRAMP_BPF_JUMP);
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, set(self->fd, id, prog, 0, &bpf));
+	ASSERT_EQ(0, set(self->fd, self->id, prog, 0, &bpf));
+	ASSERT_EQ(0, kt_arm(self->fd, id));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, target, self->id, 10, 0, &run));
+	EXPECT_EQ(10, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &outer));
+	ASSERT_EQ(0, kt_probe(self->fd, id, &inner));
+	EXPECT_EQ(10, outer.hits);
+	EXPECT_EQ(0, inner.hits);
+	EXPECT_EQ(10, inner.recursed);
+	progs_bpf__destroy(skel);
+}
+
+/* ---- owners ---- */
+
+/* The program is the probe's: its descriptor, its object and its maps may go. */
+TEST_F(refuse, nothing_when_the_program_is_closed_while_it_runs)
+{
+	int prog, target = kt_target_index(self->fd, "lea");
+	struct progs_bpf *skel = load("use_helpers", &prog);
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+
+	ASSERT_NE(NULL, skel);
+	ASSERT_EQ(0, set(self->fd, self->id, prog, 0, &bpf));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	progs_bpf__destroy(skel);
+	ASSERT_EQ(0, kt_run(self->fd, target, self->id, 100, 0, &run));
+	EXPECT_EQ(100, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	prog = bpf_prog_get_fd_by_id(bpf.prog_id);
+	EXPECT_LE(0, prog);
+	close(prog);
+	/* And goes with it. */
+	ASSERT_EQ(0, kt_destroy(self->fd, self->id));
+	for (int i = 0; i < 100 && prog >= 0; i++) {
+		usleep(20000);
+		prog = bpf_prog_get_fd_by_id(bpf.prog_id);
+		close(prog);
+	}
+	EXPECT_GT(0, prog);
+}
+
+TEST(a_killed_owner_leaves_the_text_as_it_was)
+{
+	struct ktramp_target_info before, after;
+	int pipes[2], fd = kt_open(), status;
+	char ready = 0;
+	pid_t child;
+
+	libbpf_set_print(quiet);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, kt_target(fd, kt_target_index(fd, "lea"), &before));
+	ASSERT_EQ(0, pipe(pipes));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int own = kt_open(), prog, id = create(own, "lea", KTRAMP_BPF_JUMP);
+		struct ktramp_bpf bpf;
+
+		if (load("count_first", &prog) && !set(own, id, prog, 0, &bpf) && !kt_arm(own, id))
+			ready = 1;
+		if (write(pipes[1], &ready, 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(pipes[0], &ready, 1));
+	ASSERT_EQ(1, ready);
+	ASSERT_EQ(0, kt_target(fd, kt_target_index(fd, "lea"), &after));
+	EXPECT_EQ(JMP, after.bytes[0]);
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, kt_target(fd, kt_target_index(fd, "lea"), &after));
+	EXPECT_EQ(0, memcmp(before.bytes, after.bytes, sizeof(after.bytes)));
+	close(fd);
+}
+
+/* ---- replacing ---- */
+
+/* Attach, replace and detach while every CPU hits the site; no hit is lost or counted twice. */
+TEST_F_TIMEOUT(refuse, to_lose_a_hit_while_programs_are_replaced, 300)
+{
+	__u64 first, second, hits = 0, missed = 0;
+	struct ktramp_probe_info probe;
+	struct ktramp_load calls;
+	struct progs_bpf *a, *b;
+	struct ktramp_bpf bpf;
+	int prog[2], id;
+
+	a = load("count_first", &prog[0]);
+	b = load("count_second", &prog[1]);
+	ASSERT_NE(NULL, a);
+	ASSERT_NE(NULL, b);
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_START, &calls));
+	for (int round = 0; round < 20; round++) {
+		id = create(self->fd, "mov10", KTRAMP_BPF_JUMP);
+		ASSERT_LT(0, id);
+		ASSERT_EQ(0, set(self->fd, id, prog[0], 0, &bpf));
+		ASSERT_EQ(0, kt_arm(self->fd, id));
+		for (int i = 1; i <= 10; i++)
+			ASSERT_EQ(0, set(self->fd, id, prog[i & 1], 0, &bpf));
+		ASSERT_EQ(0, kt_disarm(self->fd, id));
+		ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+		hits += probe.hits;
+		missed += probe.missed;
+		ASSERT_EQ(0, kt_destroy(self->fd, id));
+	}
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_STOP, &calls));
+	EXPECT_EQ(0, calls.wrong);
+	first = sum(bpf_map__fd(a->maps.counts), 0);
+	second = sum(bpf_map__fd(b->maps.counts), 1);
+	EXPECT_EQ(hits, first + second);
+	EXPECT_LT(0, first);
+	EXPECT_LT(0, second);
+	EXPECT_EQ(0, missed);
+	progs_bpf__destroy(a);
+	progs_bpf__destroy(b);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Programs of bpf_test.c. Each is loaded where a test wants it.
+ */
+#include "core.h"
+
+#define STACK_MAX	32
+
+/* ---- hits, counted by two programs that replace each other ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+static __always_inline int count_in(__u32 slot)
+{
+	__u64 *count = bpf_map_lookup_elem(&counts, &slot);
+
+	if (count)
+		(*count)++;
+	return 0;
+}
+
+SEC("?kprobe")
+int count_first(void *ctx)
+{
+	return count_in(0);
+}
+
+SEC("?kprobe")
+int count_second(void *ctx)
+{
+	return count_in(1);
+}
+
+/* ---- what the program is given ---- */
+
+struct pt_regs seen_regs;
+
+SEC("?kprobe")
+int keep_regs(struct pt_regs *ctx)
+{
+	seen_regs = *ctx;
+	return 0;
+}
+
+/* ---- helpers ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 64);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, STACK_MAX * sizeof(__u64));
+} stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, __u64);
+} hash SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(int));
+	__uint(value_size, sizeof(int));
+} events SEC(".maps");
+
+char seen_comm[16];
+__u64 seen_pid_tgid, seen_time, seen_cookie, seen_func_ip, seen_bytes;
+__u64 seen_stack[STACK_MAX];
+__s64 stack_size, stack_id, update_error, ring_error, perf_error, read_error, kernel_task;
+__u64 parm1, parm2;
+__u64 calls;
+
+SEC("?kprobe")
+int use_helpers(struct pt_regs *ctx)
+{
+	__u64 key = 7, value = ++calls;
+
+	parm1 = PT_REGS_PARM1(ctx);
+	parm2 = PT_REGS_PARM2(ctx);
+	bpf_get_current_comm(seen_comm, sizeof(seen_comm));
+	seen_pid_tgid = bpf_get_current_pid_tgid();
+	seen_time = bpf_ktime_get_ns();
+	seen_cookie = bpf_get_attach_cookie(ctx);
+	stack_size = bpf_get_stack(ctx, seen_stack, sizeof(seen_stack), 0);
+	stack_id = bpf_get_stackid(ctx, &stacks, 0);
+	update_error = bpf_map_update_elem(&hash, &key, &value, BPF_ANY);
+	ring_error = bpf_ringbuf_output(&ring, &value, sizeof(value), 0);
+	perf_error = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &value, sizeof(value));
+	read_error = bpf_probe_read_kernel(&seen_bytes, sizeof(seen_bytes),
+					   (void *)(PT_REGS_IP(ctx) - 1));
+	return 0;
+}
+
+SEC("?kprobe")
+int read_exit_code(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	kernel_task = BPF_CORE_READ(task, tgid);
+	return 0;
+}
+
+/* ---- what must be refused ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} tails SEC(".maps");
+
+SEC("?uprobe.s")
+int may_sleep(void *ctx)
+{
+	return 0;
+}
+
+SEC("?kprobe")
+int tail_calls(void *ctx)
+{
+	bpf_tail_call(ctx, &tails, 0);
+	return 0;
+}
+
+SEC("?kprobe")
+int overrides(struct pt_regs *ctx)
+{
+	bpf_override_return(ctx, -1);
+	return 0;
+}
+
+SEC("?kprobe.multi")
+int for_multi(void *ctx)
+{
+	return 0;
+}
+
+SEC("?raw_tp/sys_enter")
+int for_tracepoint(void *ctx)
+{
+	return 0;
+}
+
+/* ---- a flood ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+} flood SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} flooded SEC(".maps");
+
+/* Slot 0 counts what was written, slot 1 what found no room. */
+SEC("?kprobe")
+int write_flood(void *ctx)
+{
+	__u64 *event = bpf_ringbuf_reserve(&flood, sizeof(*event), 0), *count;
+	__u32 slot = event ? 0 : 1;
+
+	count = bpf_map_lookup_elem(&flooded, &slot);
+	if (count)
+		(*count)++;
+	if (event) {
+		*event = bpf_get_smp_processor_id();
+		bpf_ringbuf_submit(event, 0);
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
