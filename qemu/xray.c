@@ -203,13 +203,18 @@ static void on_insn(unsigned int cpu, void *data)
 
 static void keep_frame(uint32_t info, uint64_t vaddr)
 {
-	const uint64_t *word = guest_memory(info, vaddr, FRAME_WORDS * 8);
+	/* An exception's own stack may end right behind the frame. */
+	unsigned int words = (XRAY_PAGE - (vaddr & (XRAY_PAGE - 1))) / 8;
+	const uint64_t *word;
 
+	if (words > FRAME_WORDS)
+		words = FRAME_WORDS;
+	word = guest_memory(info, vaddr, words * 8);
 	hit.frame = 0;
-	if (!word)
+	if (!word || !words)
 		return;
 	fprintf(trace, "m %" PRIx64, vaddr);
-	for (unsigned int i = 0; i < FRAME_WORDS; i++)
+	for (unsigned int i = 0; i < words; i++)
 		fprintf(trace, " %" PRIx64, word[i]);
 	fputc('\n', trace);
 }

@@ -77,7 +77,8 @@ static bool is_own_site(const json_t *line)
 static void name_of(const json_t *line, char *buf, size_t size)
 {
 	const char *handler = text(line, "handler");
-	bool usual = !*handler || !strcmp(handler, handler_name(KTRAMP_COUNT));
+	bool usual = !*handler || !strcmp(handler, handler_name(KTRAMP_COUNT)) ||
+		     !strcmp(handler, handler_name(KTRAMP_BPF));
 	bool own = is_own_site(line);
 
 	snprintf(buf, size, "%s%s%s%s%s", own ? text(line, "site") : "", own ? "." : "",
@@ -284,7 +285,7 @@ static json_t *common_json(struct import *im, const json_t *line, const json_t *
 	json_t *median = json_object_get(json_object_get(row, "per_hit"), "median");
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:n, s:n, s:n, s:o,"
-			 " s:n, s:n, s:o, s:o}",
+			 " s:n, s:o, s:o, s:n, s:o, s:o}",
 			 "type", "xray",
 			 "schema", XRAY_SCHEMA,
 			 "kernel", text(im->run, "kernel"),
@@ -298,7 +299,10 @@ static json_t *common_json(struct import *im, const json_t *line, const json_t *
 			 "text", text(line, "text"),
 			 "instructions", "cold", "call",
 			 "bench", median ? json_incref(median) : json_null(),
-			 "exceptions", "file",
+			 "exceptions",
+			 "bp", field(row, "bp"),
+			 "db", field(row, "db"),
+			 "file",
 			 "unsupported", field(row, "unsupported"),
 			 "error", field(row, "error"));
 }

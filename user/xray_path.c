@@ -35,7 +35,8 @@ static const char *context_of(const struct xray_calls *calls, const struct call_
 		if (calls->func[above->func].kind == FUNC_DETOUR)
 			return "detour";
 	}
-	return NULL;
+	/* Not on the way either, but to compare with: this one is probed. */
+	return kind == FUNC_TARGET ? "target" : NULL;
 }
 
 static int add_name(json_t *set, const char *name)

@@ -162,6 +162,7 @@ static int on_words(struct reader *r, const char *rest)
 		return -EBADMSG;
 	step = &r->hit->step[r->hit->nr - 1];
 	step->at = strtoull(rest, &end, 16);
+	/* Fewer at the end of a stack: the others are zero. */
 	for (unsigned int i = 0; i < FRAME_WORDS; i++)
 		step->word[i] = strtoull(end, &end, 16);
 	return 0;
