@@ -122,6 +122,12 @@ kernel_arguments() {
 	words+=(nokaslr)
 	if [ -n "$kaslr" ] || [ ! -r "$image" ]; then image=$K_bzimage; fi
 	[ -z "$kaslr" ] || words=("${words[@]/#nokaslr/kaslr}")
+	# Whoever follows each object makes the debug kernel's boot so long that ACPI gives up on
+	# the tables that route interrupts. One of the two at a time is bearable.
+	case $K_release-${append:-} in
+	*-debug-*kmemleak=*) words+=(no_debug_objects) ;;
+	*-debug-*) words+=(no_debug_objects kmemleak=off) ;;
+	esac
 	# shellcheck disable=SC2206 # words, as a boot loader takes them
 	words+=(${append:-})
 	arguments+=(-kernel "$image" -initrd "$PRIVATE/initrd" -append "${words[*]}")
