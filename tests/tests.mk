@@ -16,6 +16,7 @@ GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
 GUEST_TESTS += regs
+GUEST_TESTS += state
 
 guest-out := $(O)/tests/guest
 guest-obj := $(O)/tests/obj
@@ -88,6 +89,13 @@ $(guest-out)/overlay_test: $(guest-obj)/rows.o
 $(guest-out)/bpf_test: guest-ldlibs := -lbpf -lelf -lz
 $(guest-obj)/bpf_test.o: guest-cflags += -I$(O)/bpf
 $(guest-obj)/bpf_test.o: $(O)/bpf/progs.skel.h
+# Of several files, and with the module's own decoder.
+guest-state := state_bench state_form state_make state_diff insn
+$(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)
+$(guest-out)/state_test: guest-ldlibs := -lcapstone
+
+$(guest-obj)/insn.o: module/insn.c tests/tests.mk | $(guest-obj) deps-build
+	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(guest-obj)/%.o: tests/guest/%.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

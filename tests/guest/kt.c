@@ -289,9 +289,9 @@ void kt_shell(const char *command, struct kt_output *o)
 		o->err[0] = '\0';
 }
 
-int kt_load_module(void)
+int kt_insmod(const char *path)
 {
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), err = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -299,6 +299,11 @@ int kt_load_module(void)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int kt_load_module(void)
+{
+	return kt_insmod(MODULE);
 }
 
 int kt_unload_module(void)

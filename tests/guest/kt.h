@@ -58,6 +58,7 @@ int kt_pin(int cpu);
 int kt_write_file(const char *path, const char *text);
 int kt_read_file(const char *path, char *buf, size_t size);
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size);
+int kt_insmod(const char *path);
 int kt_load_module(void);
 int kt_unload_module(void);
 

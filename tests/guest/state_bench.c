@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One batch: as many instructions as there are cells. Each is executed bare, then with a
+ * probe of each kind on it; a kind's probes are armed together, because what arming waits
+ * for is waited for once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "kt.h"
+#include "state_bench.h"
+
+#define MODULE		"/lib/modules/ktramp_state.ko"
+
+#define TRIES		4	/* for a state that can be executed */
+
+const struct way ways[WAYS] = {
+	{ KTRAMP_INT3_EMULATE, 0, "int3-emulate" },
+	{ KTRAMP_INT3_STEP_TF, 0, "int3-step-tf" },
+	{ KTRAMP_INT3_STEP_INT3, 0, "int3-step-int3" },
+	{ KTRAMP_INT3_BOOST, 0, "int3-boost" },
+	{ KTRAMP_JUMP, KTRAMP_COUNT, "jump, count" },
+	{ KTRAMP_JUMP, KTRAMP_COUNT_INLINE, "jump, count-inline" },
+	{ KTRAMP_JUMP, KTRAMP_REGS, "jump, regs" },
+};
+
+
+/* Return: 0 or a negative errno; bench_close() is needed in any case. */
+int bench_open(struct bench *b, uint64_t seed)
+{
+	int err = kt_pin(0);
+
+	*b = (struct bench){ .fd = -1, .state = -1, .seed = seed };
+	b->items = calloc(STATE_CELLS, sizeof(*b->items));
+	if (!b->items)
+		return -ENOMEM;
+	if (!err)
+		err = kt_insmod(MODULE);
+	if (err && err != -EEXIST)
+		return err;
+	b->fd = kt_open();
+	if (b->fd < 0)
+		return b->fd;
+	b->state = open(KTRAMP_STATE_DEVICE, O_RDWR | O_CLOEXEC);
+	if (b->state < 0 || ioctl(b->state, STATE_IOC_INFO, &b->where))
+		return -errno;
+	return bench_introduce(b);
+}
+
+void bench_close(struct bench *b)
+{
+	close(b->fd);
+	close(b->state);
+	forms_free(&b->forms);
+	free(b->form_done);
+	free(b->items);
+}
+
+int copy_text(int fd, unsigned long request, uint64_t address, void *buffer, size_t size)
+{
+	struct state_copy copy = {
+		.address = address, .buffer = (uintptr_t)buffer, .size = size,
+	};
+
+	return ioctl(fd, request, &copy) ? -errno : 0;
+}
+
+int execute(int fd, const struct state_case *cases, struct state_result *results, unsigned int nr)
+{
+	struct state_run run = {
+		.cases = (uintptr_t)cases, .results = (uintptr_t)results, .nr = nr,
+	};
+
+	return ioctl(fd, STATE_IOC_RUN, &run) ? -errno : 0;
+}
+
+uint64_t cell_address(const struct bench *b, unsigned int cell)
+{
+	return b->where.cells + (uint64_t)cell * STATE_CELL_SIZE;
+}
+
+/*
+ * Three of four: each form as often as the others. The fourth: as often as kernels have it.
+ * An instruction has the same cell each time, because its bytes depend on that.
+ */
+void bench_draw(struct bench *b, uint64_t number)
+{
+	struct item *item = &b->items[b->nr++];
+	struct rng rng = rng_of(b->seed, number);
+	unsigned int form = number % 4 ? form_in_turn(&b->forms, number - number / 4 - 1) :
+					 form_by_weight(&rng, &b->forms);
+
+	memset(item, 0, sizeof(*item));
+	item->number = number;
+	item->form = form;
+	while (!code_make(&rng, &b->forms, &b->forms.v[form], &b->where,
+			  cell_address(b, number % STATE_CELLS), &item->code))
+		;
+	for (unsigned int i = 0; i < WAYS; i++)
+		item->handler[i] = ways[i].handler ?:
+			rng_below(&rng, 2) ? KTRAMP_COUNT : KTRAMP_REGS;
+}
+
+int write_cells(struct bench *b)
+{
+	static uint8_t bytes[STATE_CELLS * STATE_CELL_SIZE];
+
+	code_fill(bytes, sizeof(bytes));
+	for (unsigned int i = 0; i < b->nr; i++)
+		memcpy(bytes + b->items[i].code.address - b->where.cells, b->items[i].code.bytes,
+		       STATE_CELL_SIZE);
+	return copy_text(b->state, STATE_IOC_WRITE, b->where.cells, bytes, sizeof(bytes));
+}
+
+/* ktramp asks the kernel once for each function: while it is nothing but nops. */
+int bench_introduce(struct bench *b)
+{
+	char site[32];
+	int id, err;
+
+	b->nr = 0;
+	err = write_cells(b);
+	for (unsigned int i = 0; !err && i < STATE_FUNCS; i++) {
+		snprintf(site, sizeof(site), "0x%llx",
+			 (unsigned long long)cell_address(b, i * STATE_FUNC_CELLS) + 8);
+		id = kt_create(b->fd, site, KTRAMP_INT3_BOOST);
+		if (id < 0)
+			return id;
+		err = kt_destroy(b->fd, id);
+	}
+	return err;
+}
+
+static bool cells_are_written(struct bench *b)
+{
+	static uint8_t bytes[STATE_CELLS * STATE_CELL_SIZE];
+
+	if (copy_text(b->state, STATE_IOC_READ, b->where.cells, bytes, sizeof(bytes)))
+		return false;
+	for (unsigned int i = 0; i < b->nr; i++)
+		if (memcmp(bytes + b->items[i].code.address - b->where.cells,
+			   b->items[i].code.bytes, STATE_CELL_SIZE))
+			return false;
+	return true;
+}
+
+/* The oracle: what the bare instruction does. */
+static int execute_bare(struct bench *b)
+{
+	for (unsigned int i = 0; i < b->nr; i++) {
+		struct item *item = &b->items[i];
+		struct rng rng = rng_of(~b->seed, item->number);
+
+		for (unsigned int tries = 0; tries < STATES * TRIES && item->states < STATES;
+		     tries++) {
+			struct state_case *state = &item->state[item->states];
+			struct state_result *bare = &item->bare[item->states];
+			int err;
+
+			state_make(&rng, &b->where, &item->code, state);
+			err = execute(b->state, state, bare, 1);
+			if (err)
+				return err;
+			if (!state_is_safe(&b->where, bare)) {
+				b->unsafe++;
+				continue;
+			}
+			item->states++;
+			b->cases_done++;
+			b->traps += bare->traps;
+			b->taken += bare->exit == STATE_TOOK;
+			b->form_done[item->form] = 1;
+		}
+	}
+	return 0;
+}
+
+static bool wants(const struct item *item, unsigned int way)
+{
+	/* An int3 replaces the instruction it stands on; the first one is tested elsewhere. */
+	return item->states &&
+	       (ways[way].mechanism == KTRAMP_JUMP || item->code.shape != LATER);
+}
+
+int item_create(struct bench *b, struct item *item, unsigned int way)
+{
+	struct ktramp_create create;
+	char site[32];
+	int err;
+
+	snprintf(site, sizeof(site), "0x%llx",
+		 (unsigned long long)(item->code.address + item->code.site));
+	err = kt_create_as(b->fd, site, ways[way].mechanism, item->handler[way], 0, &create);
+	if (!err) {
+		item->probe[way] = create.id;
+		return 0;
+	}
+	if (err != -EOPNOTSUPP && err != -ENOSPC)
+		return err;
+	b->refused[way][create.reason % NR_REASONS] += item->states;
+	snprintf(b->why[create.reason % NR_REASONS], KTRAMP_WHY_MAX, "%s", create.why);
+	return 0;
+}
+
+static int create_all(struct bench *b)
+{
+	for (unsigned int i = 0; i < b->nr; i++)
+		for (unsigned int way = 0; way < WAYS; way++) {
+			int err = wants(&b->items[i], way) ? item_create(b, &b->items[i], way) : 0;
+
+			if (err) {
+				printf("# %s refused with %d\n", ways[way].name, err);
+				code_explain(&b->items[i].code);
+				return err;
+			}
+		}
+	return 0;
+}
+
+static int for_all(struct bench *b, unsigned long request, unsigned int first, unsigned int last)
+{
+	static __u32 ids[STATE_CELLS * WAYS];
+	struct ktramp_batch batch;
+	unsigned int nr = 0;
+	int err;
+
+	for (unsigned int i = 0; i < b->nr; i++)
+		for (unsigned int way = first; way < last; way++)
+			if (b->items[i].probe[way])
+				ids[nr++] = b->items[i].probe[way];
+	if (!nr)
+		return 0;
+	err = kt_batch(b->fd, request, ids, nr, &batch);
+	if (err)
+		printf("# probe %u of %u: %s\n", batch.failed, nr, batch.why);
+	return err;
+}
+
+static void explain_probe(struct bench *b, const struct item *item, unsigned int way)
+{
+	struct ktramp_code code = { .size = sizeof(code), .id = item->probe[way] };
+	struct utsname name;
+
+	uname(&name);
+	printf("# %s, handler %u; this one again:\n", ways[way].name, item->handler[way]);
+	printf("#   make check-guest TEST=state KERNEL=%s STATE_SEED=0x%llx STATE_ONLY=%llu\n",
+	       name.release, (unsigned long long)b->seed, (unsigned long long)item->number);
+	code_explain(&item->code);
+	code.part = ways[way].mechanism == KTRAMP_JUMP ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
+	if (!kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code))
+		bytes_explain("out of line", code.code, code.length, code.address);
+}
+
+/* What the handler saw, in the words of a result. */
+bool sight(struct bench *b, const struct item *item, unsigned int way, struct state_result *seen)
+{
+	struct ktramp_regs regs;
+
+	*seen = (struct state_result){ 0 };
+	if (kt_regs(b->fd, item->probe[way], &regs))
+		return false;
+	memcpy(seen->r, regs.r, sizeof(seen->r));
+	seen->rflags = regs.eflags;
+	return regs.ip == item->code.address + item->code.site;
+}
+
+bool is_truth(const struct state_result *seen, const struct state_case *state)
+{
+	return !memcmp(seen->r, state->r, sizeof(seen->r)) && seen->rflags == state->rflags;
+}
+
+static void difference(struct bench *b, struct item *item, unsigned int way,
+		       const struct state_case *state, const struct state_result *bare,
+		       const struct state_result *probed)
+{
+	b->differences++;
+	/* One of an instruction tells enough. */
+	if (item->explained || b->explained++ >= DIFFERENCES)
+		return;
+	item->explained = true;
+	explain_probe(b, item, way);
+	result_explain(state, bare, probed);
+}
+
+static void compare(struct bench *b, struct item *item, unsigned int way, unsigned int s,
+		    const struct state_result *probed)
+{
+	const struct state_case *state = &item->state[s];
+	struct state_result seen;
+
+	b->by_way[way]++;
+	b->probed++;
+	if (!result_equals(&item->bare[s], probed))
+		difference(b, item, way, state, &item->bare[s], probed);
+	/* Who comes in by another way is no hit. */
+	if (state->entry != item->code.address + item->code.site)
+		return;
+	item->hits[way]++;
+	if (item->handler[way] != KTRAMP_REGS)
+		return;
+	if (!sight(b, item, way, &seen) || !is_truth(&seen, state)) {
+		printf("# the handler of the next did not see what the instruction found\n");
+		difference(b, item, way, state, &item->bare[s], &seen);
+	}
+}
+
+/* Each state of each instruction, with all probes of one kind armed. */
+static int execute_probed(struct bench *b, unsigned int way)
+{
+	unsigned int who[STATE_CELLS], nr;
+	int err;
+
+	for (unsigned int s = 0; s < STATES; s++) {
+		nr = 0;
+		for (unsigned int i = 0; i < b->nr; i++)
+			if (b->items[i].probe[way] && s < b->items[i].states) {
+				who[nr] = i;
+				b->cases[nr++] = b->items[i].state[s];
+			}
+		err = execute(b->state, b->cases, b->results, nr);
+		if (err)
+			return err;
+		for (unsigned int i = 0; i < nr; i++)
+			compare(b, &b->items[who[i]], way, s, &b->results[i]);
+	}
+	return 0;
+}
+
+/* Every hit was handled, and nothing else was taken for one. */
+static int check_hits(struct bench *b, unsigned int way)
+{
+	struct ktramp_probe_info info;
+
+	for (unsigned int i = 0; i < b->nr; i++) {
+		struct item *item = &b->items[i];
+
+		if (!item->probe[way])
+			continue;
+		if (kt_probe(b->fd, item->probe[way], &info))
+			return -EIO;
+		b->by_tactic[info.tactic % NR_TACTICS] += item->states;
+		if (info.hits == item->hits[way] && !info.missed)
+			continue;
+		if (b->differences++ < DIFFERENCES) {
+			explain_probe(b, item, way);
+			printf("#   hits %llu, missed %llu, instead of %u and 0\n",
+			       (unsigned long long)info.hits, (unsigned long long)info.missed,
+			       item->hits[way]);
+		}
+	}
+	return 0;
+}
+
+static int one_way(struct bench *b, unsigned int way)
+{
+	int err = for_all(b, KTRAMP_IOC_ARM, way, way + 1);
+
+	if (!err)
+		err = execute_probed(b, way);
+	if (!err)
+		err = check_hits(b, way);
+	return for_all(b, KTRAMP_IOC_DISARM, way, way + 1) ?: err;
+}
+
+int bench_run(struct bench *b)
+{
+	int err = write_cells(b);
+
+	if (!err)
+		err = execute_bare(b);
+	if (!err)
+		err = create_all(b);
+	for (unsigned int way = 0; !err && way < WAYS; way++)
+		err = one_way(b, way);
+	if (for_all(b, KTRAMP_IOC_DESTROY, 0, WAYS))
+		return -EIO;
+	if (!err && !cells_are_written(b)) {
+		printf("# the text is not what it was\n");
+		err = -EILSEQ;
+	}
+	return err;
+}

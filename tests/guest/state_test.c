@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * No probe changes what the kernel computes: instructions of every form that occurs in the
+ * running kernel's text are executed bare, and through every mechanism, tactic and handler
+ * of ktramp's engine, from the same registers, flags and memory; everything they leave
+ * behind is compared.
+ *
+ * environment: STATE_CASES (how many), STATE_SEED, STATE_ONLY (the number of an instruction:
+ * this one alone)
+ *
+ * A case is an instruction and a state. The same seed, numbers and kernel make the same cases.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+#include "state_bench.h"
+
+#define CASES		50000	/* a guest; make check has two */
+#define SEED		0x6b7472616d70
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+FIXTURE(state) {
+	struct bench *b;
+};
+
+FIXTURE_SETUP(state)
+{
+	self->b = malloc(sizeof(*self->b));
+	ASSERT_NE(NULL, self->b);
+	ASSERT_EQ(0, bench_open(self->b, from_environment("STATE_SEED", SEED)));
+}
+
+FIXTURE_TEARDOWN(state)
+{
+	bench_close(self->b);
+	free(self->b);
+}
+
+/* ---- reports ---- */
+
+static void report_forms(const struct bench *b)
+{
+	unsigned long nr[NR_EXCLUSIONS] = { 0 }, seen[NR_EXCLUSIONS] = { 0 };
+
+	for (unsigned int i = 0; i < b->forms.nr; i++) {
+		nr[b->forms.v[i].exclusion]++;
+		seen[b->forms.v[i].exclusion] += b->forms.v[i].seen;
+	}
+	printf("# %lu instructions in the kernel's text, of %u forms\n", b->forms.instructions,
+	       b->forms.nr);
+	for (unsigned int i = RUN + 1; i < NR_EXCLUSIONS; i++)
+		if (nr[i])
+			printf("# not run: %4lu forms, %6lu instructions: they %s\n", nr[i],
+			       seen[i], exclusion_text[i]);
+}
+
+static void report(const struct bench *b)
+{
+	static const char *const tactics[NR_TACTICS] = {
+		[KTRAMP_TACTIC_COPY] = "copy", [KTRAMP_TACTIC_REENCODE] = "reencode",
+		[KTRAMP_TACTIC_PUN] = "pun",
+	};
+
+	printf("# %lu cases, seed 0x%llx: %lu raised an exception, %lu branched\n", b->cases_done,
+	       (unsigned long long)b->seed, b->traps, b->taken);
+	printf("# %lu states more left no stack, and were drawn anew\n", b->unsafe);
+	for (unsigned int way = 0; way < WAYS; way++) {
+		printf("# %-19s %7lu executed\n", ways[way].name, b->by_way[way]);
+		for (unsigned int r = 0; r < NR_REASONS; r++)
+			if (b->refused[way][r])
+				printf("# %27lu refused: %s\n", b->refused[way][r], b->why[r]);
+	}
+	for (unsigned int i = 1; i < NR_TACTICS; i++)
+		if (b->by_tactic[i])
+			printf("# tactic %-12s %7lu executed\n", tactics[i] ?: "of a later number",
+			       b->by_tactic[i]);
+	printf("# %lu executions compared, %lu differences\n", b->probed, b->differences);
+}
+
+static unsigned int forms_left(const struct bench *b)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < b->forms.nr_run; i++) {
+		const struct form *form = &b->forms.v[b->forms.run[i]];
+
+		if (b->form_done[b->forms.run[i]])
+			continue;
+		if (left++ < 20)
+			bytes_explain("no state found for", form->bytes, form->length, 0);
+	}
+	return left;
+}
+
+/* What a mechanism cannot do by its nature. */
+static bool may_refuse(unsigned int mechanism, unsigned int reason)
+{
+	switch (mechanism) {
+	case KTRAMP_INT3_EMULATE:
+		return reason == KTRAMP_R_NO_EMULATION;
+	case KTRAMP_INT3_STEP_INT3:
+		return reason == KTRAMP_R_LEAVES_SLOT;
+	case KTRAMP_JUMP:
+		/* Somewhere in the function, a jump through a register or memory. */
+		return reason == KTRAMP_R_INDIRECT;
+	}
+	return false;
+}
+
+TEST_F(state, every_form_is_the_same_through_every_mechanism)
+{
+	struct bench *b = self->b;
+	uint64_t instructions = from_environment("STATE_CASES", CASES) / STATES;
+	uint64_t only = from_environment("STATE_ONLY", ~0ULL), first = 0, turn;
+
+	ASSERT_EQ(0, forms_collect(b->state, &b->forms));
+	b->form_done = calloc(b->forms.nr, 1);
+	ASSERT_NE(NULL, b->form_done);
+	report_forms(b);
+	/* One of four instructions is drawn by weight. */
+	turn = b->forms.nr_run / 3 * 4 + 4;
+	if (only != ~0ULL) {
+		first = only;
+		instructions = only + 1;
+	}
+	while (first < instructions) {
+		b->nr = 0;
+		do {
+			bench_draw(b, first++);
+		} while (first < instructions && first % STATE_CELLS);
+		ASSERT_EQ(0, bench_run(b));
+	}
+	report(b);
+	EXPECT_EQ(0, b->differences);
+	if (only != ~0ULL || instructions < turn)
+		return;
+	EXPECT_EQ(0, forms_left(b));
+	/* Nothing is refused but what a mechanism cannot do by its nature. */
+	for (unsigned int way = 0; way < WAYS; way++) {
+		for (unsigned int r = 0; r < NR_REASONS; r++) {
+			if (may_refuse(ways[way].mechanism, r))
+				continue;
+			EXPECT_EQ(0, b->refused[way][r]) {
+				TH_LOG("%s: %s", ways[way].name, b->why[r]);
+			}
+		}
+		EXPECT_LT(b->cases_done / 20, b->by_way[way]) {
+			TH_LOG("%s", ways[way].name);
+		}
+	}
+	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_PUN; i++)
+		EXPECT_LT(b->cases_done / 20, b->by_tactic[i]);
+	EXPECT_LT(b->cases_done / 200, b->traps);
+}
+
+/* ---- can it fail? ---- */
+
+/* What a spoilt byte must show in. */
+enum symptom { IN_REGISTER, IN_FLAGS, IN_MEMORY, IN_EXIT, IN_TRAPS, IN_VECTORS };
+
+static bool shows(enum symptom symptom, const struct state_result *a,
+		  const struct state_result *b)
+{
+	switch (symptom) {
+	case IN_REGISTER:
+		return memcmp(a->r, b->r, sizeof(a->r));
+	case IN_FLAGS:
+		return a->rflags != b->rflags;
+	case IN_MEMORY:
+		return a->changed != b->changed || memcmp(a->at, b->at, sizeof(a->at)) ||
+		       memcmp(a->word, b->word, sizeof(a->word));
+	case IN_EXIT:
+		return a->exit != b->exit;
+	case IN_TRAPS:
+		return a->traps != b->traps;
+	case IN_VECTORS:
+		return a->vector != b->vector;
+	}
+	return false;
+}
+
+/* A copy that does something else, as a wrong relocation would make it. */
+FIXTURE(spoilt) {
+	struct bench *b;
+};
+
+FIXTURE_VARIANT(spoilt) {
+	uint8_t insn[KTRAMP_INSN_MAX];
+	unsigned int way;
+	int at;		/* of the spoilt byte, from the copy's first one */
+	uint8_t by;	/* what it is XORed with */
+	enum symptom symptom;
+};
+
+enum { EMULATE, STEP_TF, STEP_INT3, BOOST, JUMP, JUMP_INLINE, JUMP_REGS };
+
+#define SPOILT(name, way, at, by, symptom, ...)					\
+	FIXTURE_VARIANT_ADD(spoilt, name) { { __VA_ARGS__ }, way, at, by, symptom }
+
+/* mov 0(%rip), %rax: another word is loaded */
+SPOILT(load, BOOST, 3, 0x08, IN_REGISTER, 0x48, 0x8b, 0x05, 0, 0, 0, 0);
+SPOILT(load_in_a_jump, JUMP, 3, 0x08, IN_REGISTER, 0x48, 0x8b, 0x05, 0, 0, 0, 0);
+/* movl $1, 0(%rip): another one is stored */
+SPOILT(store, STEP_INT3, 6, 0x10, IN_MEMORY, 0xc7, 0x05, 0, 0, 0, 0, 1, 0, 0, 0);
+/* mov %eax, %gs:0(%rip) */
+SPOILT(store_per_cpu, STEP_TF, 3, 0x08, IN_MEMORY, 0x65, 0x89, 0x05, 0, 0, 0, 0);
+/* push %rcx: %rdx is pushed */
+SPOILT(push, STEP_TF, 0, 0x03, IN_MEMORY, 0x51);
+/* je: jne */
+SPOILT(branch, JUMP, 1, 0x01, IN_EXIT, 0x0f, 0x84, 0, 0, 0, 0);
+/* call: push $imm32 of another return address */
+SPOILT(return_address, JUMP, 1, 0x01, IN_MEMORY, 0xe8, 0, 0, 0, 0);
+/* clc: cmc, stc */
+SPOILT(flag, STEP_INT3, 0, 0x01, IN_FLAGS, 0xf8);
+/* cli: sti */
+SPOILT(interrupt_flag, BOOST, 0, 0x01, IN_FLAGS, 0xfa);
+/* div %ecx, by zero: mul %ecx */
+SPOILT(exception, BOOST, 1, 0x10, IN_TRAPS, 0xf7, 0xf1);
+/* xorps %xmm1, %xmm0: %xmm2 */
+SPOILT(vector, BOOST, 2, 0x03, IN_VECTORS, 0x0f, 0x57, 0xc1);
+/* The detour's own: pop %rsi instead of %rdi, and the flags not restored. */
+SPOILT(saved_register, JUMP, -2, 0x01, IN_REGISTER, 0x0f, 0x1f, 0x00);
+SPOILT(saved_flags, JUMP_REGS, -6, 0x0d, IN_FLAGS, 0x0f, 0x1f, 0x00);
+
+FIXTURE_SETUP(spoilt)
+{
+	self->b = malloc(sizeof(*self->b));
+	ASSERT_NE(NULL, self->b);
+	ASSERT_EQ(0, bench_open(self->b, SEED));
+}
+
+FIXTURE_TEARDOWN(spoilt)
+{
+	bench_close(self->b);
+	free(self->b);
+}
+
+/* The variant's instruction in the first cell, and a state of it. */
+static void put(struct bench *b, const uint8_t *insn)
+{
+	struct item *item = b->items;
+	struct rng rng = rng_of(b->seed, 0);
+	struct form form = { 0 };
+	struct ktramp_insn decoded;
+
+	form.length = ktramp_insn_decode(&decoded, insn, KTRAMP_INSN_MAX);
+	memcpy(form.bytes, insn, form.length);
+	/* No other has this key: registers and numbers are as they are. */
+	form.key = ~0ULL;
+	do {
+		code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
+	} while (item->code.shape != ALONE);
+	state_make(&rng, &b->where, &item->code, item->state);
+	/* For the division; ZF and CF are set. */
+	item->state->r[RCX] = 0;
+	item->state->rflags |= 0x241;
+	item->states = 1;
+	b->nr = 1;
+}
+
+TEST_F(spoilt, copy_is_found_out)
+{
+	struct ktramp_code code = { .size = sizeof(code) };
+	struct bench *b = self->b;
+	struct item *item = b->items;
+	struct state_result bare, probed;
+	uint8_t byte;
+
+	put(b, variant->insn);
+	ASSERT_EQ(0, write_cells(b));
+	ASSERT_EQ(0, execute(b->state, item->state, &bare, 1));
+	item->handler[variant->way] = ways[variant->way].handler ?: KTRAMP_COUNT;
+	ASSERT_EQ(0, item_create(b, item, variant->way));
+	ASSERT_NE(0, item->probe[variant->way]);
+	ASSERT_EQ(0, kt_arm(b->fd, item->probe[variant->way]));
+	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	EXPECT_TRUE(result_equals(&bare, &probed));
+
+	code.id = item->probe[variant->way];
+	code.part = ways[variant->way].mechanism == KTRAMP_JUMP ? KTRAMP_CODE_DETOUR :
+								  KTRAMP_CODE_SLOT;
+	ASSERT_EQ(0, kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code));
+	byte = code.code[code.relocated + variant->at] ^ variant->by;
+	ASSERT_EQ(0, copy_text(b->state, STATE_IOC_WRITE,
+			       code.address + code.relocated + variant->at, &byte, 1));
+	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	EXPECT_FALSE(result_equals(&bare, &probed));
+	EXPECT_TRUE(shows(variant->symptom, &bare, &probed)) {
+		code_explain(&item->code);
+		result_explain(item->state, &bare, &probed);
+	}
+
+	byte ^= variant->by;
+	ASSERT_EQ(0, copy_text(b->state, STATE_IOC_WRITE,
+			       code.address + code.relocated + variant->at, &byte, 1));
+	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	EXPECT_TRUE(result_equals(&bare, &probed));
+	EXPECT_EQ(0, kt_destroy(b->fd, item->probe[variant->way]));
+}
+
+/* A handler that saw one bit of one register wrong. */
+TEST_F(state, a_lie_of_the_handler_is_found_out)
+{
+	static const uint8_t nop[KTRAMP_INSN_MAX] = { 0x0f, 0x1f, 0x00 };
+	struct bench *b = self->b;
+	struct item *item = b->items;
+	struct state_result probed, seen;
+
+	put(b, nop);
+	ASSERT_EQ(0, write_cells(b));
+	item->handler[JUMP_REGS] = KTRAMP_REGS;
+	ASSERT_EQ(0, item_create(b, item, JUMP_REGS));
+	ASSERT_EQ(0, kt_arm(b->fd, item->probe[JUMP_REGS]));
+	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	ASSERT_TRUE(sight(b, item, JUMP_REGS, &seen));
+	EXPECT_TRUE(is_truth(&seen, item->state));
+	for (int i = 0; i < 16; i++) {
+		item->state->r[i] ^= 1ULL << (4 * i);
+		EXPECT_FALSE(is_truth(&seen, item->state));
+		item->state->r[i] ^= 1ULL << (4 * i);
+	}
+	item->state->rflags ^= 1;
+	EXPECT_FALSE(is_truth(&seen, item->state));
+}
+
+TEST_HARNESS_MAIN
