@@ -11,6 +11,7 @@ GUEST_TESTS += abi
 GUEST_TESTS += bench
 GUEST_TESTS += bpf
 GUEST_TESTS += cli
+GUEST_TESTS += door
 GUEST_TESTS += engine
 GUEST_TESTS += native
 GUEST_TESTS += overlay

@@ -125,9 +125,10 @@ int cmd_plan(int argc, char **argv)
 	mechanism = dev_mechanism(&dev, opts.mechanism ? opts.mechanism : "jump");
 	if (!mechanism)
 		return EXIT_USAGE;
-	if (mechanism->kind != KTRAMP_KIND_OURS) {
-		p_err("'%s' is the kernel's own: only the kernel knows what it would do",
-		      mechanism->name);
+	if (mechanism->kind != KTRAMP_KIND_OURS ||
+	    !(mechanism->handlers & (1U << KTRAMP_COUNT))) {
+		p_err("'%s' cannot be planned: it is the kernel's own, or needs a program; "
+		      "'jump' is what bpf-jump would write", mechanism->name);
 		return EXIT_USAGE;
 	}
 	err = site_plan(&dev, opts.site, mechanism);

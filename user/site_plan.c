@@ -78,7 +78,9 @@ static int try_all(struct site_plan *sp, const struct ktramp_mechanism_info *cho
 		struct plan *plan = &sp->plans[sp->nr];
 		int err;
 
-		if (sp->dev->mechanisms[i].kind != KTRAMP_KIND_OURS)
+		/* A BPF program is run by the same jump; there is none to plan with. */
+		if (sp->dev->mechanisms[i].kind != KTRAMP_KIND_OURS ||
+		    !(sp->dev->mechanisms[i].handlers & (1U << KTRAMP_COUNT)))
 			continue;
 		sp->nr++;
 		plan->mechanism = &sp->dev->mechanisms[i];
