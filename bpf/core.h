@@ -19,12 +19,36 @@
 
 #define CORE	__attribute__((preserve_access_index))
 
+typedef struct {
+	int counter;
+} CORE atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+} CORE;
+
 struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	__u64 start_boottime;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct signal_struct *signal;
 	char comm[16];
+} CORE;
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 } CORE;
 
 #endif /* KTRAMP_BPF_CORE_H */

@@ -27,6 +27,7 @@ static const struct cmd cmds[] = {
 	{ "info",	cmd_info,	"tell what this kernel, module and clock are" },
 	{ "overlay",	cmd_overlay,	"make one overlayfs mount in five ways, and count" },
 	{ "report",	cmd_report,	"draw results as one page for a browser" },
+	{ "exits",	cmd_exits,	"start programs whose exit is never lost" },
 	{ "help",	cmd_help,	"help on a command" },
 };
 
