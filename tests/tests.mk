@@ -13,6 +13,7 @@ GUEST_TESTS += bpf
 GUEST_TESTS += cli
 GUEST_TESTS += door
 GUEST_TESTS += engine
+GUEST_TESTS += exits
 GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
@@ -83,9 +84,10 @@ $(guest-out)/all: tests/guest/all | $(guest-out)
 $(guest-bin): $(guest-out)/%_test: $(guest-obj)/%_test.o $(guest-obj)/kt.o | $(guest-out)
 	$(call guest-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(guest-ldlibs)
 
-$(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/overlay_test: guest-ldlibs := -ljansson
+$(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
+	$(guest-out)/overlay_test: guest-ldlibs := -ljansson
 
-$(guest-out)/overlay_test: $(guest-obj)/rows.o
+$(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
 $(guest-out)/bpf_test: guest-ldlibs := -lbpf -lelf -lz
 $(guest-obj)/bpf_test.o: guest-cflags += -I$(O)/bpf

@@ -45,16 +45,6 @@ FIXTURE_TEARDOWN(overlay)
 	unlink("/tmp/err");
 }
 
-#define RUN(...)								\
-do {										\
-	char line_[256];							\
-	snprintf(line_, sizeof(line_), __VA_ARGS__);				\
-	kt_shell(line_, &self->o);						\
-	json_decref(self->rows);						\
-	self->rows = kt_rows(self->o.out);					\
-	ASSERT_NE(NULL, self->rows) TH_LOG("%s: %s", line_, self->o.out);	\
-} while (0)
-
 TEST_F_TIMEOUT(overlay, every_mode_gives_the_view_of_all_layers, 120)
 {
 	static const unsigned int layers[] = { 2, 16, 64, 128 };

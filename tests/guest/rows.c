@@ -2,25 +2,36 @@
 /* The JSON Lines of a command, as rows to ask. */
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rows.h"
 
-/* Return: an array with an object a line, or NULL if a line is none. */
-json_t *kt_rows(const char *text)
+/*
+ * Return: an array with an object a line, or NULL if a line is none. A last line that is
+ * being written is not there yet.
+ */
+json_t *kt_rows_of(const char *path)
 {
+	FILE *file = fopen(path, "re");
 	json_t *rows = json_array();
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
 
-	while (*text) {
-		size_t len = strcspn(text, "\n");
-		json_t *row = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	while (file && (len = getline(&line, &size, file)) > 0 && line[len - 1] == '\n') {
+		json_t *row = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 
 		if (!row || json_array_append_new(rows, row)) {
 			json_decref(rows);
-			return NULL;
+			rows = NULL;
+			break;
 		}
-		text += len + (text[len] == '\n');
 	}
+	free(line);
+	if (file)
+		fclose(file);
 	return rows;
 }
 
