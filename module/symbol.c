@@ -59,6 +59,9 @@ int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
 	plus = strrchr(line, '+');
 	if (!plus || sscanf(plus, "+%lx/%lx", &offset, &size) != 2)
 		goto out;
+	/* Behind a module's text 6.1 still names the text's last symbol, of no size. */
+	if (offset >= size)
+		goto out;
 	*plus = '\0';
 	symbol->start = addr - offset;
 	symbol->size = size;
