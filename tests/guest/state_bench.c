@@ -102,9 +102,13 @@ void bench_draw(struct bench *b, uint64_t number)
 	while (!code_make(&rng, &b->forms, &b->forms.v[form], &b->where,
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
-	for (unsigned int i = 0; i < WAYS; i++)
+	for (unsigned int i = 0; i < WAYS; i++) {
 		item->handler[i] = ways[i].handler ?:
 			rng_below(&rng, 2) ? KTRAMP_COUNT : KTRAMP_REGS;
+		/* Asking for the process takes other code; the inline counter cannot. */
+		if (item->handler[i] != KTRAMP_COUNT_INLINE && !rng_below(&rng, 4))
+			item->pid[i] = getpid();
+	}
 }
 
 int write_cells(struct bench *b)
@@ -190,13 +194,15 @@ static bool wants(const struct item *item, unsigned int way)
 
 int item_create(struct bench *b, struct item *item, unsigned int way)
 {
-	struct ktramp_create create;
-	char site[32];
+	struct ktramp_create create = {
+		.size = sizeof(create), .mechanism = ways[way].mechanism,
+		.handler = item->handler[way], .pid = item->pid[way],
+	};
 	int err;
 
-	snprintf(site, sizeof(site), "0x%llx",
+	snprintf(create.site, sizeof(create.site), "0x%llx",
 		 (unsigned long long)(item->code.address + item->code.site));
-	err = kt_create_as(b->fd, site, ways[way].mechanism, item->handler[way], 0, &create);
+	err = kt_ioctl(b->fd, KTRAMP_IOC_CREATE, &create);
 	if (!err) {
 		item->probe[way] = create.id;
 		return 0;

@@ -38,6 +38,7 @@ extern const struct way ways[WAYS];
  * @bare: and after, unprobed
  * @probe: numbers of the probes, 0 if refused
  * @handler: theirs
+ * @pid: the process they are for: this one, or 0
  * @hits: how often each must have been hit
  * @explained: a difference was
  */
@@ -50,6 +51,7 @@ struct item {
 	struct state_result bare[STATES];
 	__u32 probe[WAYS];
 	unsigned int handler[WAYS];
+	unsigned int pid[WAYS];
 	unsigned int hits[WAYS];
 	bool explained;
 };

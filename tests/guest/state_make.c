@@ -244,7 +244,9 @@ static void fix_immediate(struct rng *rng, const struct state_info *where, struc
 	uint64_t to = code->address + pad;
 
 	if (ktramp_insn_is_rel(insn)) {
-		if (insn->imm_len == 4 && rng_below(rng, 2))
+		if (insn->branch == KTRAMP_BR_CALL && rng_below(rng, 2))
+			to = where->back;
+		else if (insn->imm_len == 4 && rng_below(rng, 2))
 			to = where->taken;
 		put_number(imm, to - next, insn->imm_len);
 	} else if (insn->branch == KTRAMP_BR_RET && insn->imm_len) {
@@ -494,17 +496,21 @@ static void steer_implicit(struct rng *rng, const struct state_info *where,
 		state->r[RCX] = rng_below(rng, 3);
 }
 
-static void steer_branch(const struct state_info *where, const struct ktramp_insn *insn,
-			 struct state_case *state, uint64_t operand)
+static void steer_branch(struct rng *rng, const struct state_info *where,
+			 const struct ktramp_insn *insn, struct state_case *state, uint64_t operand)
 {
+	uint64_t to = where->taken;
+
 	if (insn->branch == KTRAMP_BR_RET)
 		patch(state, where, state->r[RSP], where->taken);
 	if (insn->branch != KTRAMP_BR_JMP_IND && insn->branch != KTRAMP_BR_CALL_IND)
 		return;
+	if (insn->branch == KTRAMP_BR_CALL_IND && rng_below(rng, 2))
+		to = where->back;
 	if (insn_has_memory(insn))
-		patch(state, where, operand, where->taken);
+		patch(state, where, operand, to);
 	else
-		state->r[insn_rm(insn)] = where->taken;
+		state->r[insn_rm(insn)] = to;
 }
 
 /* Whatever it makes of them, RSP may end up on the stack. */
@@ -546,7 +552,7 @@ void state_make(struct rng *rng, const struct state_info *where, const struct co
 		steer_rsp(rng, where, state);
 	steer_implicit(rng, where, insn, state);
 	operand = steer_memory(rng, where, code, state);
-	steer_branch(where, insn, state, operand);
+	steer_branch(rng, where, insn, state, operand);
 	if (form_sets_rsp(insn)) {
 		patch(state, where, state->r[RSP], draw_stack(rng, where));
 		patch(state, where, operand, draw_stack(rng, where));

@@ -39,6 +39,7 @@
  * @gs: (out) GS base of the CPU that asked
  * @fall: (out) where a case ends that fell out of its last instruction
  * @taken: (out) where a branch may lead
+ * @back: (out) where a call may lead that returns at once
  * @hole: (out) a page that is not there
  * @constant: (out) words that can only be read
  * @xfeatures: (out) the parts of the vector state that are kept, 0 if none can be
@@ -51,6 +52,7 @@ struct state_info {
 	__u64 gs;
 	__u64 fall;
 	__u64 taken;
+	__u64 back;
 	__u64 hole;
 	__u64 constant;
 	__u64 xfeatures;

@@ -294,6 +294,7 @@ static long ioc_info(void __user *argp)
 		.percpu = (__force unsigned long)&percpu,
 		.fall = (unsigned long)state_fall,
 		.taken = (unsigned long)state_taken,
+		.back = (unsigned long)state_back,
 		.hole = (unsigned long)hole + PAGE_SIZE,
 		.constant = (unsigned long)constant,
 		.xfeatures = xfeatures,

@@ -20,7 +20,7 @@ struct state_regs {
 extern struct state_regs state_before, state_after;
 extern unsigned long state_kernel_sp, state_skip_to;
 extern const u8 state_cells[], state_cells_end[];
-extern const u8 state_fall[], state_taken[], state_fault[];
+extern const u8 state_fall[], state_taken[], state_back[], state_fault[];
 
 void state_enter(void);
 

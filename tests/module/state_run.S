@@ -49,6 +49,12 @@ SYM_FUNC_START(state_enter)
 	ANNOTATE_RETPOLINE_SAFE
 	jmp	*R(before, ENTRY)
 
+	/* What a call may lead to that comes back: into the bytes that a jump displaced. */
+	.globl	state_back
+state_back:
+	ENDBR
+	RET
+
 	/* Where branches lead. */
 	.globl	state_taken
 state_taken:
