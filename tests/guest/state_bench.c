@@ -31,6 +31,23 @@ const struct way ways[WAYS] = {
 };
 
 
+/*
+ * A test that was killed may still be on its way out, its probes armed on the cells. While
+ * they are, the text must stay.
+ */
+static int wait_for_probes(int fd)
+{
+	struct ktramp_info info;
+	int err, tries = 0;
+
+	do {
+		if (tries)
+			usleep(100000);
+		err = kt_info(fd, &info);
+	} while (!err && info.nr_probes && ++tries < 100);
+	return err ?: info.nr_probes ? -EBUSY : 0;
+}
+
 /* Return: 0 or a negative errno; bench_close() is needed in any case. */
 int bench_open(struct bench *b, uint64_t seed)
 {
@@ -50,7 +67,7 @@ int bench_open(struct bench *b, uint64_t seed)
 	b->state = open(KTRAMP_STATE_DEVICE, O_RDWR | O_CLOEXEC);
 	if (b->state < 0 || ioctl(b->state, STATE_IOC_INFO, &b->where))
 		return -errno;
-	return bench_introduce(b);
+	return wait_for_probes(b->fd) ?: bench_introduce(b);
 }
 
 void bench_close(struct bench *b)
@@ -178,6 +195,8 @@ static int execute_bare(struct bench *b)
 			item->states++;
 			b->cases_done++;
 			b->traps += bare->traps;
+			if (bare->traps)
+				b->by_trap[bare->trapnr % NR_TRAPS]++;
 			b->taken += bare->exit == STATE_TOOK;
 			b->form_done[item->form] = 1;
 		}

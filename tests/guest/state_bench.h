@@ -13,6 +13,7 @@
 #define WAYS		7
 #define NR_TACTICS	16
 #define NR_REASONS	64
+#define NR_TRAPS	32
 
 /**
  * struct way - how a probe is made
@@ -74,6 +75,7 @@ struct item {
  * @unsafe: states that nothing could have been probed in
  * @differences: results that were not the same
  * @explained: those that were printed
+ * @by_trap: @traps by the last one's number
  * @by_way: executions
  * @by_tactic: executions
  * @refused: cases
@@ -91,6 +93,7 @@ struct bench {
 	struct state_case cases[STATE_CELLS];
 	struct state_result results[STATE_CELLS];
 	unsigned long cases_done, probed, traps, taken, unsafe, differences, explained;
+	unsigned long by_trap[NR_TRAPS];
 	unsigned long by_way[WAYS];
 	unsigned long by_tactic[NR_TACTICS];
 	unsigned long refused[WAYS][NR_REASONS];

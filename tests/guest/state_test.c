@@ -21,7 +21,11 @@
 #include "state_bench.h"
 
 #define CASES		50000	/* a guest; make check has two */
+#define TIMEOUT		36000	/* seconds of the guest */
 #define SEED		0x6b7472616d70
+
+/* Exceptions by number. */
+enum { DE = 0, UD = 6, SS = 12, GP = 13, PF = 14 };
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
 {
@@ -71,9 +75,17 @@ static void report(const struct bench *b)
 		[KTRAMP_TACTIC_COPY] = "copy", [KTRAMP_TACTIC_REENCODE] = "reencode",
 		[KTRAMP_TACTIC_PUN] = "pun",
 	};
+	static const char *const traps[NR_TRAPS] = {
+		[DE] = "#DE", [UD] = "#UD", [SS] = "#SS", [GP] = "#GP", [PF] = "#PF",
+	};
 
 	printf("# %lu cases, seed 0x%llx: %lu raised an exception, %lu branched\n", b->cases_done,
 	       (unsigned long long)b->seed, b->traps, b->taken);
+	printf("# exceptions:");
+	for (unsigned int i = 0; i < NR_TRAPS; i++)
+		if (b->by_trap[i])
+			printf(" %lu %s", b->by_trap[i], traps[i] ?: "of another kind");
+	printf("\n");
 	printf("# %lu states more left no stack, and were drawn anew\n", b->unsafe);
 	for (unsigned int way = 0; way < WAYS; way++) {
 		printf("# %-19s %7lu executed\n", ways[way].name, b->by_way[way]);
@@ -118,7 +130,7 @@ static bool may_refuse(unsigned int mechanism, unsigned int reason)
 	return false;
 }
 
-TEST_F(state, every_form_is_the_same_through_every_mechanism)
+TEST_F_TIMEOUT(state, every_form_is_the_same_through_every_mechanism, TIMEOUT)
 {
 	struct bench *b = self->b;
 	uint64_t instructions = from_environment("STATE_CASES", CASES) / STATES;
@@ -162,6 +174,9 @@ TEST_F(state, every_form_is_the_same_through_every_mechanism)
 	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_PUN; i++)
 		EXPECT_LT(b->cases_done / 20, b->by_tactic[i]);
 	EXPECT_LT(b->cases_done / 200, b->traps);
+	EXPECT_LT(0, b->by_trap[DE]);
+	EXPECT_LT(0, b->by_trap[GP]);
+	EXPECT_LT(b->cases_done / 1000, b->by_trap[PF]);
 }
 
 /* ---- can it fail? ---- */

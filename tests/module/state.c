@@ -9,6 +9,7 @@
  * by its tracepoint, because an instruction with an exception table entry is one that
  * ktramp refuses; the others by the die chain, behind ktramp.
  */
+#include <linux/irqflags.h>
 #include <linux/kdebug.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -232,11 +233,14 @@ static void run(const struct state_case *c)
 	write_memory(c);
 	if (vector)
 		load_vector(c->memory);
+	/* As lockdep sees it they are off throughout; the case has its own flags. */
+	local_irq_disable();
 	WRITE_ONCE(running, true);
 	barrier();
 	state_enter();
 	barrier();
 	WRITE_ONCE(running, false);
+	local_irq_enable();
 	memcpy(result.r, state_after.r, sizeof(result.r));
 	result.rflags = state_after.rflags;
 	result.exit = state_after.where;
