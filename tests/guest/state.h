@@ -150,6 +150,7 @@ enum shape {
  * @site: offset of the probe
  * @at: offset of the instruction
  * @entry: offset that a jump from elsewhere comes from, 0 if none
+ * @odd: DF and AC may be set at the site
  * @operand: address of its memory operand, if that is fixed
  */
 struct code {
@@ -160,6 +161,7 @@ struct code {
 	uint8_t site;
 	uint8_t at;
 	uint8_t entry;
+	bool odd;
 	uint64_t operand;
 };
 

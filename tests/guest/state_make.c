@@ -15,6 +15,8 @@
 #define AC	0x40000
 #define ID	0x200000
 
+#define FUNC_SIZE	(STATE_CELL_SIZE * STATE_FUNC_CELLS)
+
 #define PADDING	8	/* bytes behind the instruction that a jump may need */
 
 /* Where in the data a fixed operand lies: its neighbours on both sides are the case's too. */
@@ -263,6 +265,18 @@ static void put_jump(struct code *code, unsigned int *end, uint64_t to)
 	*end += 5;
 }
 
+/*
+ * C code has DF and AC clear wherever it calls, and ktramp takes them for clear in a
+ * function that has nothing to set them. These are never executed.
+ */
+static void put_odd(struct code *code, unsigned int *end)
+{
+	static const uint8_t std_stac[] = { 0xfd, 0x0f, 0x01, 0xcb };
+
+	memcpy(code->bytes + *end, std_stac, sizeof(std_stac));
+	*end += sizeof(std_stac);
+}
+
 static void put_simple(struct rng *rng, const struct forms *forms, struct code *code,
 		       unsigned int *end)
 {
@@ -302,7 +316,7 @@ static unsigned int pick_entry(struct rng *rng, const struct code *code, unsigne
 /**
  * code_make() - put an instruction of a form, and what belongs around it, into a cell
  * @rng: numbers
- * @forms: for the simple ones
+ * @forms: for the simple ones; without them it stands alone
  * @form: the form
  * @where: addresses
  * @address: of the cell
@@ -315,10 +329,10 @@ bool code_make(struct rng *rng, const struct forms *forms, const struct form *fo
 {
 	unsigned int end = 0, pad = 0, entry = 0;
 	/* A function's first bytes could look like ftrace's, or be an endbr64. */
-	bool back = rng_below(rng, 2) || address % (STATE_CELL_SIZE * STATE_FUNC_CELLS) == 0;
+	bool back = rng_below(rng, 2) || address % FUNC_SIZE == 0;
 
 	*code = (struct code){ .address = address };
-	code->shape = rng_below(rng, NR_SHAPES);
+	code->shape = forms ? rng_below(rng, NR_SHAPES) : ALONE;
 	/* Where a short branch leads: in front of the site, or behind everything. */
 	if (back)
 		put_jump(code, &end, where->taken);
@@ -348,6 +362,9 @@ bool code_make(struct rng *rng, const struct forms *forms, const struct form *fo
 		pad = end;
 		put_jump(code, &end, where->taken);
 	}
+	code->odd = address / FUNC_SIZE & 1;
+	if (code->odd)
+		put_odd(code, &end);
 	if (end > STATE_CELL_SIZE)
 		return false;
 	code_fill(code->bytes + end, STATE_CELL_SIZE - end);
@@ -375,9 +392,9 @@ static uint64_t draw_number(struct rng *rng)
 	}
 }
 
-static uint64_t draw_flags(struct rng *rng)
+static uint64_t draw_flags(struct rng *rng, bool odd)
 {
-	return FIXED | (rng_next(rng) & (ARITH | IF | DF | AC | ID));
+	return FIXED | (rng_next(rng) & (ARITH | IF | ID | (odd ? DF | AC : 0)));
 }
 
 /* Where there is no such memory, in one of the ways there are; 0: not this time. */
@@ -486,7 +503,7 @@ static void steer_implicit(struct rng *rng, const struct state_info *where,
 	else if (is_1b(insn, 0xc9))
 		state->r[RBP] = state->r[RSP] + 8 * rng_below(rng, 8);
 	else if (is_1b(insn, 0x9d))
-		patch(state, where, state->r[RSP], draw_flags(rng));
+		patch(state, where, state->r[RSP], draw_flags(rng, true));
 	else if (is_division(insn) && rng_below(rng, 2))
 		state->r[RDX] = 0;
 	else if (insn->branch == KTRAMP_BR_LOOP && rng_below(rng, 2))
@@ -538,7 +555,7 @@ void state_make(struct rng *rng, const struct state_info *where, const struct co
 	uint64_t operand;
 
 	*state = (struct state_case){
-		.rflags = draw_flags(rng), .memory = rng_next(rng),
+		.rflags = draw_flags(rng, code->odd), .memory = rng_next(rng),
 		.entry = code->address + code->site, .length = insn->len,
 	};
 	for (int i = 0; i < 16; i++)

@@ -273,9 +273,7 @@ static void put(struct bench *b, const uint8_t *insn)
 	memcpy(form.bytes, insn, form.length);
 	/* No other has this key: registers and numbers are as they are. */
 	form.key = ~0ULL;
-	do {
-		code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
-	} while (item->code.shape != ALONE);
+	code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
 	state_make(&rng, &b->where, &item->code, item->state);
 	/* For the division; ZF and CF are set. */
 	item->state->r[RCX] = 0;
