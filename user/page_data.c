@@ -114,29 +114,24 @@ static int pool_all(const struct shared *shared, const char *pool, json_t *items
 	return 0;
 }
 
-static json_t *steady_call(const json_t *trace)
+/* The steady one comes last; of the bare call there is only the one that is not probed. */
+static json_t *drawn_call(const json_t *trace)
 {
-	json_t *call;
-	size_t i;
+	json_t *calls = json_object_get(trace, "calls");
 
-	json_array_foreach(json_object_get(trace, "calls"), i, call) {
-		const char *which = json_string_value(json_object_get(call, "which"));
-
-		if (which && !strcmp(which, "steady"))
-			return call;
-	}
-	return NULL;
+	return json_array_get(calls, json_array_size(calls) - 1);
 }
 
-/* Of the calls only the steady one is drawn. The trace is the caller's to change. */
+/* Only one of the calls is drawn. The trace is the caller's to change. */
 static int pack_trace(struct page_data *data, const char *kernel, json_t *trace)
 {
-	json_t *symbols = json_object_get(trace, "symbols"), *insns = json_object_get(trace, "insns");
+	json_t *symbols = json_object_get(trace, "symbols");
+	json_t *insns = json_object_get(trace, "insns");
 	size_t nr_symbols = json_array_size(symbols), nr_insns = json_array_size(insns);
 	json_int_t *map = calloc(nr_symbols + nr_insns + 1, sizeof(*map));
 	json_int_t *insn_map = map + nr_symbols;
 	struct shared shared = shared_of(data, kernel);
-	json_t *call = steady_call(trace), *insn;
+	json_t *call = drawn_call(trace), *insn;
 	int err = -ENOMEM;
 	size_t i;
 
@@ -157,7 +152,7 @@ static int pack_trace(struct page_data *data, const char *kernel, json_t *trace)
 		err = remap(json_object_get(call, "nodes"), "symbol", map, nr_symbols);
 	if (!err)
 		err = remap(json_object_get(call, "steps"), NULL, insn_map, nr_insns);
-	if (!err && (json_object_set(trace, "steady", call) ||
+	if (!err && (json_object_set(trace, "drawn", call) ||
 		     json_array_append(data->lines, trace)))
 		err = -ENOMEM;
 	json_object_del(trace, "calls");
@@ -174,7 +169,7 @@ static int add_trace(struct page_data *data, const char *name, size_t number, js
 	int err = kernel ? pack_trace(data, kernel, trace) : -EINVAL;
 
 	if (err == -EINVAL)
-		p_err("'%s', line %zu is not a whole trace: it needs a kernel and a steady call whose "
+		p_err("'%s', line %zu is not a whole trace: it needs a kernel and a call whose "
 		      "steps and nodes are of its instructions and symbols", name, number);
 	else if (err)
 		p_err("cannot keep the trace in '%s': %s", name, strerror(-err));
@@ -191,8 +186,8 @@ static int follow_trace(struct page_data *data, const char *name, size_t number,
 	int err;
 
 	if (*file == '/' || strstr(file, "..")) {
-		p_err("'%s', line %zu: the trace '%s' is not below the file's directory", name, number,
-		      file);
+		p_err("'%s', line %zu: the trace '%s' is not below the file's directory", name,
+		      number, file);
 		return -EINVAL;
 	}
 	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - name + 1) : 0, name, file) < 0) {
@@ -201,7 +196,8 @@ static int follow_trace(struct page_data *data, const char *name, size_t number,
 	}
 	err = add_file(data, path, false);
 	if (err == -ENOENT)
-		p_warn("'%s', line %zu: there is no '%s'; its hit is not drawn", name, number, path);
+		p_warn("'%s', line %zu: there is no '%s'; its hit is not drawn", name, number,
+		       path);
 	free(path);
 	return err == -ENOENT ? 0 : err;
 }

@@ -23,7 +23,8 @@ function hitLink(mechanism, kernel, cls, ...children) {
 }
 
 function roleLegend(roles) {
-	return el("ul", { class: "legend" }, ...Object.keys(ROLES).filter((r) => roles.has(r)).map((r) =>
+	return el("ul", { class: "legend" },
+		...Object.keys(ROLES).filter((r) => roles.has(r)).map((r) =>
 		el("li", {}, el("span", { class: "swatch role-" + r }), ROLES[r])));
 }
 
@@ -49,7 +50,8 @@ function drawHero(model) {
 
 	const most = Math.max(...lanes.map((lane) => model.cost(kernel, lane.name)), 1);
 	const roles = new Set();
-	const detours = el("div", { class: "lanes" }, el("p", {}, "Each time the processor gets there, " +
+	const detours = el("div", { class: "lanes" },
+		el("p", {}, "Each time the processor gets there, " +
 		"it first executes"));
 	figure.append(drawStream(model, kernel), detours);
 	for (const lane of lanes) {
@@ -59,13 +61,15 @@ function drawHero(model) {
 
 		for (const part of hit ? hit.parts() : []) {
 			roles.add(part.role);
-			bar.append(el("span", { class: "role-" + part.role, style: "flex-grow:" + part.n }));
+			bar.append(el("span", { class: "role-" + part.role,
+				style: "flex-grow:" + part.n }));
 		}
 		detours.append(hitLink(lane.name, kernel, "lane",
 			el("span", { class: "lane-name" }, lane.says, el("code", {}, lane.name)),
 			el("span", { class: "lane-bar" + (hit ? "" : " plain") }, bar,
 				el("span", { class: "lane-value" },
-					fig(cost, rowOf(model.row(kernel, lane.name), "per_hit.median")), " ",
+					fig(cost, rowOf(model.row(kernel, lane.name),
+						"per_hit.median")), " ",
 					model.unit()))));
 	}
 	figure.append(el("figcaption", {},
@@ -139,11 +143,13 @@ function chartBar(model, row, i, most) {
 
 	if (!row.per_hit)
 		return el("span", { class: "bar-line why" }, el("span", {},
-			shortRelease(row.kernel, model.kernels) + ": "), row.unsupported || row.error || "");
+			shortRelease(row.kernel, model.kernels) + ": "),
+			row.unsupported || row.error || "");
 	return el("span", { class: "bar-line" }, release,
 		el("span", {
 			class: "bar kernel-" + shade(model, i),
-			style: "width:calc(" + Math.max(0, row.per_hit.median) / most + " * (100% - 4.5rem))",
+			style: "width:calc(" + Math.max(0, row.per_hit.median) / most +
+				" * (100% - 4.5rem))",
 		}),
 		fig(row.per_hit.median, rowOf(row, "per_hit.median")),
 		el("span", { class: "sr" }, " " + row.unit));
@@ -172,17 +178,19 @@ function drawTable(model) {
 		return;
 	const place = (key) => model.mechanisms.indexOf(key.split("|")[0]);
 	const rows = [...keys].sort(([a], [b]) => place(a) - place(b));
-	const kernels = model.kernels.filter((kernel) => model.results.some((r) => r.kernel === kernel));
+	const kernels = model.kernels.filter((kernel) =>
+		model.results.some((r) => r.kernel === kernel));
 
 	room.replaceChildren(el("table", { class: "costs" },
-		el("caption", {}, "Per hit, on top of the bare call. The bytes are those at the site " +
-			"while the probe is armed."),
+		el("caption", {}, "Per hit, on top of the bare call. The bytes are those at the " +
+			"site while the probe is armed."),
 		el("thead", {},
 			el("tr", {}, el("th", { scope: "col", rowspan: 2 }, "mechanism"),
 				el("th", { scope: "col", rowspan: 2 }, "target"),
 				el("th", { scope: "col", rowspan: 2 }, "handler"),
 				...kernels.map((kernel) => el("th", {
-					scope: "colgroup", colspan: COLUMNS.length + 2, title: kernel,
+					scope: "colgroup", title: kernel,
+					colspan: COLUMNS.length + 2,
 				}, "Linux " + shortRelease(kernel, model.kernels)))),
 			el("tr", {}, ...kernels.flatMap((kernel) => [
 				el("th", { scope: "col", class: "num first" },
@@ -197,24 +205,29 @@ function drawTable(model) {
 function tableRow(row, kernels) {
 	const any = [...row.values()][0];
 
-	return el("tr", {}, el("th", { scope: "row" }, hitLink(any.mechanism, null, "", el("code", {}, any.mechanism))),
+	return el("tr", {}, el("th", { scope: "row" },
+		hitLink(any.mechanism, null, "", el("code", {}, any.mechanism))),
 		el("td", {}, any.target || "–"), el("td", {}, any.handler || "–"),
 		...kernels.flatMap((kernel) => tableCells(row.get(kernel))));
 }
 
 function tableCells(row) {
 	if (!row)
-		return [el("td", { class: "first why", colspan: COLUMNS.length + 2 }, "not measured")];
+		return [el("td", { class: "first why", colspan: COLUMNS.length + 2 },
+			"not measured")];
 	if (!row.per_hit)
 		return [el("td", { class: "first why", colspan: COLUMNS.length + 2 },
-			row.unsupported ? "unsupported: " + row.unsupported : "error: " + (row.error || ""))];
+			row.unsupported ? "unsupported: " + row.unsupported :
+				"error: " + (row.error || ""))];
 	const { min, max } = row.per_hit;
 	const spread = min !== null && max !== null && min !== max ? [el("small", {}, " ",
 		fig(row.per_hit.min, rowOf(row, "per_hit.min")), "–",
 		fig(row.per_hit.max, rowOf(row, "per_hit.max")))] : [];
 
-	return [el("td", { class: "num first" }, fig(row.per_hit.median, rowOf(row, "per_hit.median")), ...spread),
-		...COLUMNS.map((column) => el("td", { class: "num" }, row[column.field] === null ? "?" :
+	return [el("td", { class: "num first" },
+		fig(row.per_hit.median, rowOf(row, "per_hit.median")), ...spread),
+		...COLUMNS.map((column) => el("td", { class: "num" },
+			row[column.field] === null ? "?" :
 			fig(row[column.field], rowOf(row, column.field)))),
 		el("td", {}, el("code", { class: "bytes" }, row.bytes || ""))];
 }
@@ -230,34 +243,41 @@ function drawNotes(model) {
 		notes.push("Only one kernel was measured, so there is none to compare with.");
 	for (const [kernel, run] of model.runs)
 		if (run.emulated && run.clock !== "icount")
-			notes.push("The cycles of " + kernel + " are those of an emulator, and say nothing about " +
-				"a processor.");
+			notes.push("The cycles of " + kernel +
+				" are those of an emulator, and say nothing about a processor.");
 	for (const row of model.results.filter((r) => r.error))
 		notes.push(row.mechanism + " on " + row.kernel + " is an error: " + row.error);
 	byId("notes").replaceChildren(...notes.map((note) => el("p", { class: "missing" }, note)));
 }
 
 function drawFacts(model) {
-	const facts = byId("facts"), exact = [...model.runs.values()].every((r) => r.clock === "icount");
+	const facts = byId("facts"), exact = [...model.runs.values()].every((r) =>
+		r.clock === "icount");
 
 	facts.replaceChildren(el("p", {}, exact && model.runs.size ?
-		"Each kernel runs in a QEMU guest whose clock advances by exactly one tick for each " +
-		"instruction the guest executes. The same loop is run with the probe and without it; " +
-		"the difference, divided by the hits, is the cost. A second run gives the same digits. " +
-		"Instructions are not time: to enter and leave an exception takes a real processor time " +
-		"that no count of instructions shows." :
-		"The same loop is run with the probe and without it; the difference, divided by the " +
-		"hits, is the cost."));
+		"Each kernel runs in a QEMU guest whose clock advances by exactly one tick for " +
+		"each instruction the guest executes. The same loop is run with the probe and " +
+		"without it; the difference, divided by the hits, is the cost. A second run " +
+		"gives the same digits. Instructions are not time: to enter and leave an " +
+		"exception takes a real processor time that no count of instructions shows." :
+		"The same loop is run with the probe and without it; the difference, divided by" +
+		" the hits, is the cost."));
 	if (model.runs.size)
-		facts.append(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "What was measured on" },
+		facts.append(el("div", { class: "scroll", tabindex: 0, role: "region",
+			"aria-label": "What was measured on" },
 			el("table", { class: "runs" },
-				el("thead", {}, el("tr", {}, ...["kernel", "clock", "CPU", "hits per loop", "loops", "ktramp",
-					"built with"].map((title) => el("th", { scope: "col" }, title)))),
-				el("tbody", {}, ...[...model.runs.values()].map((run) => el("tr", {},
+				el("thead", {}, el("tr", {}, ...["kernel", "clock", "CPU",
+					"hits per loop", "loops", "ktramp",
+					"built with"].map((title) => el("th", { scope: "col" },
+						title)))),
+				el("tbody", {}, ...[...model.runs.values()].map((run) =>
+					el("tr", {},
 					el("th", { scope: "row" }, run.kernel),
 					el("td", {}, run.clock), el("td", {}, run.cpu),
-					...["hits", "repeat"].map((field) => el("td", { class: "num" },
-						run[field] === null ? "?" : fig(run[field], ["run", run.kernel, field]))),
+					...["hits", "repeat"].map((field) =>
+						el("td", { class: "num" },
+						run[field] === null ? "?" : fig(run[field],
+							["run", run.kernel, field]))),
 					el("td", {}, run.module),
 					el("td", {}, Object.keys(run.config || {}).filter((name) =>
 						run.config[name]).join(", "))))))));
@@ -265,7 +285,9 @@ function drawFacts(model) {
 		const traced = model.mechanisms.filter((m) => model.hit(kernel, m)).length;
 
 		if (!traced)
-			facts.append(el("p", { class: "missing" }, "No hit was traced on " + kernel +
-				": make xray records them, and then this page shows every instruction."));
+			facts.append(el("p", { class: "missing" },
+				"No hit was traced on " + kernel +
+				": make xray records them, and then this page shows every " +
+				"instruction."));
 	}
 }

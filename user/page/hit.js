@@ -5,6 +5,7 @@ const LANES = [
 	{ phases: ["target"], title: "probed code", role: "site" },
 	{ phases: ["slot", "detour", "generated"], title: "generated code", role: "copy" },
 	{ phases: ["exception", "interrupt"], title: "exception", role: "entry" },
+	{ phases: [], title: "other kernel code", role: "kernel" },
 	{ phases: ["handler"], title: "your handler", role: "handler" },
 ];
 const LANE = 24, ROW = 22, EVENTS = 30;
@@ -17,10 +18,49 @@ function drawHit(model, kernel, mechanism, panel) {
 	panel.append(section);
 	if (!hit) {
 		section.append(el("p", { class: "missing" }, xray && xray.error ?
-			"It was not traced: " + xray.error : "This hit was not traced on this kernel: make xray records it."));
+			"It was not traced: " + xray.error :
+				"This hit was not traced on this kernel: make xray records it."));
 		return;
 	}
 	new HitView(hit, section).draw();
+	section.append(functionTable(model, mechanism));
+}
+
+/* Which functions execute how much, on each kernel: where the difference comes from. */
+function functionTable(model, mechanism) {
+	const lines = model.kernels.map((kernel) => model.xray(kernel, mechanism)).filter((line) =>
+		line && line.functions);
+	const most = new Map();
+
+	for (const line of lines)
+		for (const { name, own } of line.functions)
+			most.set(name, Math.max(own, most.get(name) || 0));
+	const names = [...most.keys()].sort((a, b) => most.get(b) - most.get(a));
+
+	if (!names.length)
+		return el("div", {});
+	return el("details", { class: "functions" }, el("summary", {}, "By function",
+		lines.length > 1 ? ", on each kernel" : ""),
+		el("div", { class: "scroll", tabindex: 0, role: "region",
+			"aria-label": "Instructions by function" },
+			el("table", { class: "runs" },
+				el("thead", {}, el("tr", {}, el("th", { scope: "col" },
+					"instructions of its own"),
+					...lines.map((line) => el("th", { scope: "col",
+						class: "num" },
+						"Linux " + shortRelease(line.kernel,
+							model.kernels))))),
+				el("tbody", {}, ...names.map((name) => el("tr", {},
+					el("th", { scope: "row" }, el("code", {}, name)),
+					...lines.map((line) => functionCell(line, name))))))));
+}
+
+function functionCell(line, name) {
+	const found = line.functions.find((each) => each.name === name);
+
+	return el("td", { class: "num" }, found ? fig(found.own,
+		["function", line.kernel, line.mechanism,
+		name]) : "–");
 }
 
 class HitView {
@@ -32,8 +72,10 @@ class HitView {
 		this.end = hit.steps.length;
 		this.chart = el("div", { class: "hit" });
 		this.tools = el("div", { class: "tools" });
-		this.detail = el("div", { class: "detail", role: "region", "aria-label": "The chosen function" });
-		section.append(this.intro(), this.route(), this.tools, this.chart, this.legend(), this.detail,
+		this.detail = el("div", { class: "detail", role: "region",
+			"aria-label": "The chosen function" });
+		section.append(this.intro(), this.route(), this.tools, this.chart, this.legend(),
+			this.detail,
 			this.contexts());
 		this.chart.redraw = () => this.draw();
 		new ResizeObserver(() => {
@@ -45,37 +87,50 @@ class HitView {
 	intro() {
 		const { trace, nodes } = this.hit;
 
-		return el("p", { class: "words" }, "One call of the probed function, from left to right: ",
+		return el("p", { class: "words" },
+			"One call of the probed function, from left to right: ",
 			fig(nodes[0].total, ["node", ...this.key, 0, "total"]), " instructions",
 			trace.instructions === null || trace.mechanism === "call" ? "" : [", ",
-				fig(trace.instructions, ["trace", ...this.key, "instructions"]), " of them the probe’s"],
-			trace.cold === null || trace.mechanism === "call" ? "." : [". The very first hit took ",
-				fig(trace.cold, ["trace", ...this.key, "cold"]), "."],
-			" Above, where the processor is; below, who called whom, one row for each depth of the calls. ",
+				fig(trace.instructions, ["trace", ...this.key, "instructions"]),
+					" of them the probe’s"],
+			trace.cold === null || trace.mechanism === "call" ? "." :
+				trace.cold === trace.instructions ?
+					", and as many in the very first hit." :
+				[". The very first hit took ", fig(trace.cold,
+					["trace", ...this.key, "cold"]), "."],
+			" Above, where the processor is; below, who called whom, one row for each ",
+			"depth of the calls. ",
 			"Choose a function to see its instructions.");
 	}
 
 	/* The timeline in words and figures. */
 	route() {
 		return el("ol", { class: "route", "aria-label": "Where the processor is, in time" },
-			...this.hit.phases.map((phase, i) => el("li", { class: "role-" + laneOf(phase).role },
-				phase.name, " ", fig(phase.end - phase.at, ["phase", ...this.key, i]))));
+			...this.hit.phases.map((phase, i) =>
+				el("li", { class: "role-" + laneOf(phase).role },
+				phase.name, " ", fig(phase.end - phase.at,
+					["phase", ...this.key, i]))));
 	}
 
 	legend() {
-		return roleLegend(new Set(this.hit.nodes.filter((node) => node.own).map((node) => node.role)));
+		return roleLegend(new Set(this.hit.nodes.filter((node) => node.own).map((node) =>
+			node.role)));
 	}
 
 	x(step) {
-		return this.gutter + (step - this.from) / (this.end - this.from) * (this.width - this.gutter);
+		const part = (step - this.from) / (this.end - this.from);
+
+		return this.gutter + part * (this.width - this.gutter);
 	}
 
 	draw() {
 		this.width = this.chart.clientWidth || 640;
 		this.gutter = this.width > 600 ? 118 : 0;
-		this.lanes = LANES.filter((lane) => this.hit.phases.some((p) => lane.phases.includes(p.phase)));
+		this.lanes = LANES.filter((lane) =>
+			this.hit.phases.some((phase) => laneOf(phase) === lane));
 		const lane = this.gutter ? LANE : LANE + 12;
-		const shown = this.hit.nodes.filter((node) => node.end > this.from && node.first < this.end);
+		const shown = this.hit.nodes.filter((node) => node.end > this.from &&
+			node.first < this.end);
 		const top = this.lanes.length ? EVENTS + this.lanes.length * (lane + 4) + 14 : 0;
 		const depth = Math.max(...shown.map((node) => node.depth)) + 1;
 		const height = top + depth * ROW + 2;
@@ -84,47 +139,58 @@ class HitView {
 		this.chart.replaceChildren(svg("svg", { width: this.width, height,
 			viewBox: [0, 0, this.width, height].join(" ") },
 			svg("g", { "aria-hidden": "true" }, ...this.timeline(lane)),
-			svg("g", { role: "group", "aria-label": "Call tree of the hit: arrow keys move, Enter zooms" },
-				this.gutter ? svg("text", { class: "lane-label", x: 0, y: top + 15 }, "calls ↓") : null,
+			svg("g", { role: "group",
+				"aria-label": "Call tree: arrow keys move, Enter zooms" },
+				this.gutter ? svg("text", { class: "lane-label", x: 0,
+					y: top + 15 }, "calls ↓") : null,
 				...shown.map((node) => this.frame(node, top)))));
 		this.select(this.selected, focused);
 	}
 
 	timeline(lane) {
 		const parts = [], bottom = EVENTS + this.lanes.length * (lane + 4);
-		const y = (phase) => EVENTS + this.lanes.indexOf(laneOf(phase)) * (lane + 4) + lane - LANE;
+		const y = (phase) => EVENTS + this.lanes.indexOf(laneOf(phase)) * (lane + 4) +
+			lane - LANE;
 		let last = -99, high = false;
 
 		this.lanes.forEach((l, i) => {
 			const at = EVENTS + i * (lane + 4);
 
-			parts.push(svg("rect", { class: "track", x: this.gutter, y: at + lane - LANE,
+			parts.push(svg("rect", { class: "track", x: this.gutter,
+				y: at + lane - LANE,
 				width: this.width - this.gutter, height: LANE }),
-				svg("text", { class: "lane-label", x: 0, y: this.gutter ? at + 16 : at + 9 }, l.title));
+				svg("text", { class: "lane-label", x: 0,
+					y: this.gutter ? at + 16 : at + 9 }, l.title));
 		});
 		for (const phase of this.hit.phases) {
 			const [x, w] = this.span(phase.at, phase.end);
 
 			if (w > 0)
-				parts.push(svg("rect", { class: "role-" + laneOf(phase).role, x, y: y(phase),
+				parts.push(svg("rect", { class: "role-" + laneOf(phase).role, x,
+					y: y(phase),
 					width: Math.max(w, 2), height: LANE, rx: w > 6 ? 2 : 0 }),
 					...this.label(phase.name, x, y(phase) + 16, w));
 		}
 		this.hit.phases.slice(1).forEach((phase, i) => {
-			const x = this.x(phase.at), a = y(this.hit.phases[i]) + LANE / 2, b = y(phase) + LANE / 2;
+			const x = this.x(phase.at), a = y(this.hit.phases[i]) + LANE / 2,
+				b = y(phase) + LANE / 2;
 
 			if (x >= this.gutter && x <= this.width && a !== b)
-				parts.push(svg("path", { class: "turn", d: "M" + x + " " + a + "V" + b }));
+				parts.push(svg("path", { class: "turn",
+					d: "M" + x + " " + a + "V" + b }));
 		});
 		for (const event of this.hit.events) {
-			const x = this.x(event.at), name = event.what === "iret" ? "iret" : event.name || event.what;
+			const x = this.x(event.at), name = event.what === "iret" ? "iret" :
+				event.name || event.what;
 
 			if (x < this.gutter || x > this.width)
 				continue;
 			high = x - last < 44 && !high;
 			last = x;
-			parts.push(svg("path", { class: "event", d: "M" + x + " " + (high ? 12 : 26) + "V" + bottom }),
-				svg("text", { class: "event-label", x: Math.min(x + 3, this.width - 30),
+			parts.push(svg("path", { class: "event",
+				d: "M" + x + " " + (high ? 12 : 26) + "V" + bottom }),
+				svg("text", { class: "event-label",
+					x: Math.min(x + 3, this.width - 30),
 					y: high ? 11 : 25 }, name));
 		}
 		return parts;
@@ -148,10 +214,13 @@ class HitView {
 
 	frame(node, top) {
 		const [x, w] = this.span(node.first, node.end), y = top + node.depth * ROW;
-		const say = () => [el("strong", {}, node.name), el("br", {}), node.own + " own, " + node.total +
+		const say = () => [el("strong", {}, node.name), el("br", {}),
+			node.own + " own, " + node.total +
 			" in all"];
-		const frame = svg("g", { class: "frame", tabindex: -1, role: "button", "data-node": node.index,
-			"aria-label": node.name + ": " + node.own + " instructions of its own, " + node.total + " in all",
+		const frame = svg("g", { class: "frame", tabindex: -1, role: "button",
+			"data-node": node.index,
+			"aria-label": node.name + ": " + node.own + " instructions of its own, " +
+				node.total + " in all",
 			onclick: () => this.select(node, true),
 			ondblclick: () => this.zoom(node),
 			onpointerenter: () => showTip(frame, ...say()),
@@ -159,14 +228,16 @@ class HitView {
 			onfocus: () => showTip(frame, ...say()),
 			onblur: hideTip,
 			onkeydown: (event) => this.key_(event, node),
-		}, svg("rect", { class: "role-" + node.role, x, y, width: Math.max(w, 0.6), height: ROW - 2,
+		}, svg("rect", { class: "role-" + node.role, x, y, width: Math.max(w, 0.6),
+			height: ROW - 2,
 			rx: w > 6 ? 2 : 0 }), ...this.label(node.name, x, y + 14, w));
 
 		return frame;
 	}
 
 	key_(event, node) {
-		const siblings = node.parent === null ? [node] : this.hit.nodes[node.parent].children;
+		const siblings = node.parent === null ? [node] :
+			this.hit.nodes[node.parent].children;
 		const beside = (by) => siblings[siblings.indexOf(node) + by];
 		const to = {
 			ArrowUp: () => node.parent === null ? null : this.hit.nodes[node.parent],
@@ -215,11 +286,13 @@ class HitView {
 	}
 
 	drawTools() {
-		const whole = this.from === 0 && this.end === this.hit.steps.length, node = this.selected;
+		const whole = this.from === 0 && this.end === this.hit.steps.length,
+			node = this.selected;
 		const zoomed = this.from === node.first && this.end === node.end;
 
 		this.tools.replaceChildren(
-			el("button", { type: "button", disabled: zoomed, onclick: () => this.zoom(node) },
+			el("button", { type: "button", disabled: zoomed, onclick: () =>
+				this.zoom(node) },
 				"Zoom to ", el("code", {}, node.name)),
 			el("button", { type: "button", disabled: whole, onclick: () =>
 				this.zoom(this.hit.nodes[0], node) }, "Whole hit"));
@@ -230,18 +303,25 @@ class HitView {
 		const parent = node.parent === null ? null : hit.nodes[node.parent];
 
 		this.detail.replaceChildren(
-			el("h5", {}, el("span", { class: "swatch role-" + node.role }), el("code", {}, node.name),
+			el("h5", {}, el("span", { class: "swatch role-" + node.role }),
+				el("code", {}, node.name),
 				symbol.module ? el("small", {}, symbol.module) : null),
 			el("p", {}, fig(node.own, ["node", ...this.key, node.index, "own"]), " ",
 				plural(node.own, "instruction", "instructions"), " of its own, ",
-				fig(node.total, ["node", ...this.key, node.index, "total"]), " with what it calls",
-				parent ? [". Entered ", HOW[node.how] || node.how, " from ", this.link(parent)] : "", "."),
-			el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Its instructions" },
-				el("table", { class: "listing" }, el("tbody", {}, ...this.rows(node)))));
+				fig(node.total, ["node", ...this.key, node.index, "total"]),
+					" with what it calls",
+				parent ? [". Entered ", HOW[node.how] || node.how, " from ",
+					this.link(parent)] : "", "."),
+			el("div", { class: "scroll", tabindex: 0, role: "region",
+				"aria-label": "Its instructions" },
+				listingTable(this.hit.steps.slice(node.first,
+					node.end).map((index) =>
+					this.hit.text.insns[index]), this.rows(node))));
 	}
 
 	link(node) {
-		return el("button", { type: "button", class: "link", onclick: () => this.select(node, false) },
+		return el("button", { type: "button", class: "link", onclick: () =>
+			this.select(node, false) },
 			el("code", {}, node.name));
 	}
 
@@ -254,13 +334,17 @@ class HitView {
 			const below = node.children[child], event = events.get(step);
 
 			if (event)
-				rows.push(el("tr", { class: "event-row" }, el("td", {}), el("td", { colspan: 3 },
+				rows.push(el("tr", { class: "event-row" }, el("td", {}),
+					el("td", { colspan: 3 },
 					event.what === "iret" ? "iret: the exception is over" :
 						(event.name || event.what) + " is raised")));
 			if (below && below.first === step) {
-				rows.push(el("tr", { class: "call-row" }, el("td", {}), el("td", { colspan: 3 },
-					el("span", { class: "swatch role-" + below.role }), " ", this.link(below), " ",
-					fig(below.total, ["node", ...this.key, below.index, "total"]))));
+				rows.push(el("tr", { class: "call-row" }, el("td", {}),
+					el("td", { colspan: 3 },
+					el("span", { class: "swatch role-" + below.role }), " ",
+						this.link(below), " ",
+					fig(below.total, ["node", ...this.key, below.index,
+						"total"]))));
 				child++;
 				step = below.end;
 				continue;
@@ -273,31 +357,39 @@ class HitView {
 
 	contexts() {
 		if (!this.hit.events.length)
-			return el("p", {}, "No exception is raised: the processor stays in the context of the probed code.");
-		return el("details", {}, el("summary", {}, "Each change of context, and what the processor saved"),
-			el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Changes of context" },
-				el("table", { class: "runs" }, el("thead", {}, el("tr", {}, ...["what", "interrupted at", "mode",
-					"flags", "cs", "rflags"].map((title) => el("th", { scope: "col" }, title)))),
+			return el("p", { class: "still-there" },
+				"No exception is raised: the processor stays in the context of " +
+				"the probed code.");
+		return el("details", {}, el("summary", {},
+			"Each change of context, and what the processor saved"),
+			el("div", { class: "scroll", tabindex: 0, role: "region",
+				"aria-label": "Changes of context" },
+				el("table", { class: "runs" }, el("thead", {},
+					el("tr", {}, ...["what", "interrupted at", "mode",
+					"flags", "cs", "rflags"].map((title) =>
+						el("th", { scope: "col" }, title)))),
 				el("tbody", {}, ...this.hit.events.map((event) => el("tr", {},
-					el("th", { scope: "row" }, event.what === "iret" ? "iret" : event.name || event.what),
+					el("th", { scope: "row" }, event.what === "iret" ? "iret" :
+						event.name || event.what),
 					...frameCells(event.frame)))))));
 	}
 }
 
 const HOW = {
-	call: "by a call", jump: "by a jump", exception: "by an exception", interrupt: "by an interrupt",
+	call: "by a call", jump: "by a jump", exception: "by an exception",
+		interrupt: "by an interrupt",
 	iret: "by a return from an exception",
 };
 
 function laneOf(phase) {
-	return LANES.find((lane) => lane.phases.includes(phase.phase)) || LANES[2];
+	return LANES.find((lane) => lane.phases.includes(phase.phase)) ||
+		LANES.find((lane) => !lane.phases.length);
 }
 
 function insnRow(insn) {
 	return el("tr", {}, el("td", { class: "at" }, "+0x" + insn.offset.toString(16)),
 		el("td", { class: "bytes" }, insn.bytes),
-		el("td", { class: "text" }, insn.text, insn.note ? el("span", { class: "note" },
-			"→ " + insn.note) : null));
+		el("td", { class: "text" }, insn.text, noteOf(insn.note)));
 }
 
 /* The privilege is in the low bits of cs; of the flags, those that matter here. */
@@ -312,5 +404,6 @@ function frameCells(frame) {
 		el("td", {}, flags === null ? "" : listOf([
 			flags & 0x200n ? "interrupts on" : "interrupts off",
 			flags & 0x100n ? "trap flag set" : null].filter(Boolean))),
-		el("td", {}, el("code", {}, frame.cs || "")), el("td", {}, el("code", {}, frame.rflags || ""))];
+		el("td", {}, el("code", {}, frame.cs || "")),
+			el("td", {}, el("code", {}, frame.rflags || ""))];
 }

@@ -20,17 +20,20 @@ const LINES = {
 const PARTS = [{ part: "string!", address: "address!", length: "number", lines: [LINES] }];
 const SHAPES = {
 	run: {
-		kernel: "string!", clock: "string", unit: "string", cpu: "string", emulated: "boolean",
+		kernel: "string!", clock: "string", unit: "string", cpu: "string",
+			emulated: "boolean",
 		module: "string", config: "object", hits: "number", repeat: "number",
 	},
 	result: {
-		kernel: "string!", mechanism: "string!", handler: "string", target: "string", site: "string",
+		kernel: "string!", mechanism: "string!", handler: "string", target: "string",
+			site: "string",
 		unit: "string", bp: "number", db: "number", bytes: "string", unsupported: "string",
 		error: "string", per_hit: { median: "number!", min: "number", max: "number" },
 	},
 	mechanism: { name: "string!", kind: "string", text: "string" },
 	show: {
-		kernel: "string!", mechanism: "string!", site: "string", before: "string", armed: "string",
+		kernel: "string!", mechanism: "string!", site: "string", before: "string",
+			armed: "string",
 		calls: "number", bp: "number", db: "number", restored: "boolean", code: PARTS,
 	},
 	xray: {
@@ -39,27 +42,35 @@ const SHAPES = {
 	},
 	text: {
 		kernel: "string!",
-		symbols: [{ name: "string!", module: "string", address: "address!", kind: "string!" }],
-		insns: [{ symbol: "number!", offset: "number!", bytes: "string!", text: "string!", note: "string" }],
+		symbols: [{ name: "string!", module: "string", address: "address!",
+			kind: "string!" }],
+		insns: [{ symbol: "number!", offset: "number!", bytes: "string!", text: "string!",
+			note: "string" }],
 	},
 	trace: {
-		kernel: "string!", mechanism: "string!", site: "string", instructions: "number", cold: "number",
-		bench: "number", code: PARTS,
-		steady: {
+		kernel: "string!", mechanism: "string!", site: "string", instructions: "number",
+			cold: "number",
+		bench: "number", exceptions: { "#BP": "number", "#DB": "number" }, code: PARTS,
+		drawn: {
 			instructions: "number", hit: ["number"], reads: "number", writes: "number",
 			steps: ["number"],
-			nodes: [{ symbol: "number!", parent: "number", depth: "number!", how: "string!",
-				first: "number!", end: "number!", own: "number!", total: "number!" }],
+			nodes: [{ symbol: "number!", parent: "number", depth: "number!",
+				how: "string!",
+				first: "number!", end: "number!", own: "number!",
+					total: "number!" }],
 			events: [{ at: "number!", what: "string!", name: "string",
-				frame: { rip: "string", cs: "string", rflags: "string", rip_symbol: "string" } }],
-			phases: [{ at: "number!", end: "number!", phase: "string!", name: "string!" }],
+				frame: { rip: "string", cs: "string", rflags: "string",
+					rip_symbol: "string" } }],
+			phases: [{ at: "number!", end: "number!", phase: "string!",
+				name: "string!" }],
 		},
 	},
 };
 
 function shaped(value, shape) {
 	if (Array.isArray(shape)) {
-		const items = Array.isArray(value) ? value.map((item) => shaped(item, shape[0])) : null;
+		const items = Array.isArray(value) ? value.map((item) =>
+			shaped(item, shape[0])) : null;
 
 		return items && items.every((item) => item !== null) ? items : null;
 	}
@@ -78,7 +89,8 @@ function shaped(value, shape) {
 		return object;
 	}
 	if (shape === "address")
-		return typeof value === "string" && /^0x[0-9a-f]{1,16}$/i.test(value) ? value : null;
+		return typeof value === "string" &&
+			/^0x[0-9a-f]{1,16}$/i.test(value) ? value : null;
 	if (shape === "number" && !Number.isFinite(value))
 		return null;
 	return typeof value === shape && value !== null ? value : null;
@@ -100,7 +112,8 @@ class Model {
 		this.texts = new Map();		/* kernel -> its symbols and insns */
 		for (const line of lines)
 			this.take(line);
-		this.kernels = [...new Set([...this.runs.keys(), ...this.results.map((r) => r.kernel),
+		this.kernels = [...new Set([...this.runs.keys(),
+			...this.results.map((r) => r.kernel),
 			...this.others().map((line) => line.kernel)])]
 			.sort(compareReleases);
 		this.mechanisms = this.order();
@@ -160,9 +173,10 @@ class Model {
 		return "kernel";
 	}
 
-	/* The row that stands for a mechanism: of its first handler, on the lea where there is one. */
+	/* The row that stands for a mechanism: of its first handler, on the lea if there is one. */
 	row(kernel, mechanism) {
-		const rows = this.results.filter((r) => r.kernel === kernel && r.mechanism === mechanism);
+		const rows = this.results.filter((r) => r.kernel === kernel &&
+			r.mechanism === mechanism);
 		const rank = (r) => (r.per_hit ? 0 : 4) + (r.target === "lea" ? 0 : 2) +
 			(["count", "bpf", null].includes(r.handler) ? 0 : 1);
 
@@ -184,12 +198,19 @@ class Model {
 	 * guests, and must be those of the trace.
 	 */
 	code(kernel, mechanism) {
-		const show = this.show(kernel, mechanism), trace = this.traces.get(kernel + " " + mechanism);
+		const show = this.show(kernel, mechanism),
+			trace = this.traces.get(kernel + " " + mechanism);
 
-		if (!show || !trace || !trace.code)
+		if (!trace || !partOf(trace, "site armed"))
 			return show;
-		const after = show.code && !partOf(trace, "site after") && partOf(show, "site after");
-		return { ...show, site: trace.site || show.site, code: after ? [...trace.code, after] : trace.code };
+		const raised = trace.exceptions || {};
+		const after = !partOf(trace, "site after") && partOf(show, "site after");
+		return {
+			kernel, mechanism, site: trace.site,
+				code: after ? [...trace.code, after] : trace.code,
+			calls: 1, bp: raised["#BP"] || 0, db: raised["#DB"] || 0, restored: show &&
+				show.restored,
+		};
 	}
 
 	/* Its steady hit; null where none was traced, or where it does not hold together. */

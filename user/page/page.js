@@ -9,7 +9,8 @@ function firstChoice() {
 		for (const name of ["int3-step-tf", ...model.mechanisms])
 			if (model.hit(kernel, name) || model.show(kernel, name))
 				return { mechanism: name, kernel };
-	return { mechanism: model.mechanisms[0] || null, kernel: model.kernels[model.kernels.length - 1] || null };
+	return { mechanism: model.mechanisms[0] || null,
+		kernel: model.kernels[model.kernels.length - 1] || null };
 }
 
 function readHash() {
@@ -33,7 +34,8 @@ function radio(name, value, checked, ...label) {
 	return el("label", { class: "chip" }, el("input", { type: "radio", name, value, checked,
 		onchange: () => {
 			choice[name] = value;
-			history.replaceState(null, "", "#hit/" + encodeURIComponent(choice.mechanism) + "/" +
+			history.replaceState(null, "", "#hit/" +
+				encodeURIComponent(choice.mechanism) + "/" +
 				encodeURIComponent(choice.kernel));
 			drawPanel();
 		} }), el("span", {}, ...label));
@@ -44,15 +46,18 @@ function drawPicker() {
 
 	picker.replaceChildren();
 	if (model.kernels.length > 1)
-		picker.append(el("fieldset", {}, el("legend", {}, "Kernel"), ...model.kernels.map((kernel) =>
+		picker.append(el("fieldset", {}, el("legend", {}, "Kernel"),
+			...model.kernels.map((kernel) =>
 			radio("kernel", kernel, kernel === choice.kernel, "Linux ",
 				shortRelease(kernel, model.kernels)))));
 	for (const group of GROUPS) {
 		const names = model.mechanisms.filter((name) => model.group(name) === group.id);
 
 		if (names.length)
-			picker.append(el("fieldset", {}, el("legend", {}, group.title), ...names.map((name) =>
-				radio("mechanism", name, name === choice.mechanism, el("code", {}, name)))));
+			picker.append(el("fieldset", {}, el("legend", {}, group.title),
+				...names.map((name) =>
+				radio("mechanism", name, name === choice.mechanism,
+					el("code", {}, name)))));
 	}
 }
 
@@ -62,17 +67,21 @@ function syncPicker() {
 }
 
 function drawSummary(row) {
-	const traps = (count, name, field) => count ? el("li", {}, fig(count, rowOf(row, field)), " ",
+	const traps = (count, name, field) =>
+		count ? el("li", {}, fig(count, rowOf(row, field)), " ",
 		el("abbr", { title: COLUMNS.find((c) => c.field === field).says }, name)) : null;
 
 	if (!row)
 		return el("p", { class: "missing" }, "Its cost was not measured on this kernel.");
 	if (!row.per_hit)
 		return el("p", { class: "missing" }, row.unsupported ?
-			"This kernel cannot do it: " + row.unsupported + "." : "Its measurement failed: " + row.error);
+			"This kernel cannot do it: " + row.unsupported + "." :
+				"Its measurement failed: " + row.error);
 	return el("ul", { class: "summary" },
-		el("li", { class: "cost" }, fig(row.per_hit.median, rowOf(row, "per_hit.median")), " ", row.unit,
-			el("small", {}, row.mechanism === "call" ? "for the call and its loop" : "on top of the call")),
+		el("li", { class: "cost" }, fig(row.per_hit.median, rowOf(row, "per_hit.median")),
+			" ", row.unit,
+			el("small", {}, row.mechanism === "call" ? "for the call and its loop" :
+				"on top of the call")),
 		traps(row.bp, "#BP", "bp"), traps(row.db, "#DB", "db"),
 		row.bp === 0 && row.db === 0 ? el("li", {}, "no exception") : null,
 		row.handler ? el("li", {}, "handler ", el("code", {}, row.handler)) : null,
@@ -101,7 +110,8 @@ function drawPanel() {
 	if (show)
 		drawCode(model, show, code);
 	else
-		code.append(el("p", { class: "missing" }, "The code was not recorded on this kernel."));
+		code.append(el("p", { class: "missing" },
+			"The code was not recorded on this kernel."));
 	drawHit(model, kernel, mechanism, panel);
 }
 
@@ -113,7 +123,8 @@ function showTip(node, ...content) {
 	tip.replaceChildren(...content);
 	tip.hidden = false;
 	const width = tip.offsetWidth, height = tip.offsetHeight;
-	const left = Math.min(Math.max(8, r.left + r.width / 2 - width / 2), innerWidth - width - 8);
+	const left = Math.min(Math.max(8, r.left + r.width / 2 - width / 2),
+		innerWidth - width - 8);
 
 	tip.style.left = left + "px";
 	tip.style.top = (r.top - height - 8 < 0 ? r.bottom + 8 : r.top - height - 8) + "px";

@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* One traced hit: which function executes each step, and in which of the page's roles. */
 
-/* Below these, within an exception, the kernel looks for whose it is; around them, it enters and leaves. */
+/*
+ * Below these, within an exception, the kernel looks for whose it is; around them, it enters and
+ * leaves.
+ */
 const DISPATCH = /^(notify_die|kprobe_|do_int3|do_kprobe|optimized_|.*_singlestep|arch_.*kprobe)/;
 
 class Hit {
 	/* The indices of a trace must lead somewhere before it is drawn; null if one does not. */
 	static of(trace, text) {
-		const { steps, nodes, events, phases } = trace.steady || {};
+		const { steps, nodes, events, phases } = trace.drawn || {};
 
-		if (!text || !text.symbols || !text.insns || !steps || !steps.length || !nodes || !nodes.length)
+		if (!text || !text.symbols || !text.insns || !steps || !steps.length || !nodes ||
+			!nodes.length)
 			return null;
 		const within = (i, list) => Number.isInteger(i) && i >= 0 && i < list.length;
-		const run = (from, end) => Number.isInteger(from) && Number.isInteger(end) && from >= 0 &&
+		const run = (from, end) => Number.isInteger(from) && Number.isInteger(end) &&
+			from >= 0 &&
 			from <= end && end <= steps.length;
 		const sound = steps.every((i) => within(i, text.insns)) &&
 			text.insns.every((insn) => within(insn.symbol, text.symbols)) &&
-			nodes.every((node, i) => within(node.symbol, text.symbols) && run(node.first, node.end) &&
+			nodes.every((node, i) => within(node.symbol, text.symbols) &&
+				run(node.first, node.end) &&
 				(i ? within(node.parent, nodes) && node.parent < i &&
-					node.first >= nodes[node.parent].first && node.end <= nodes[node.parent].end &&
-					node.depth === nodes[node.parent].depth + 1 : node.depth === 0)) &&
+					node.first >= nodes[node.parent].first &&
+						node.end <= nodes[node.parent].end &&
+					node.depth === nodes[node.parent].depth + 1 :
+						node.depth === 0)) &&
 			(phases || []).every((phase) => run(phase.at, phase.end)) &&
 			(events || []).every((event) => run(event.at, event.at));
 
@@ -27,14 +35,14 @@ class Hit {
 	}
 
 	constructor(trace, text) {
-		const call = trace.steady;
+		const call = trace.drawn;
 
 		this.trace = trace;
 		this.text = text;
 		this.steps = call.steps;
 		this.events = call.events || [];
 		this.phases = call.phases || [];
-		/* From the probed instruction to the one after it; all of the call where nothing is probed. */
+		/* From the probed instruction to the one after it; null where nothing is probed. */
 		this.hit = call.hit && call.hit.length === 2 && call.hit[0] < call.hit[1] &&
 			call.hit[1] <= this.steps.length ? call.hit : null;
 		this.nodes = call.nodes.map((node, index) => ({ ...node, index, children: [] }));
@@ -79,7 +87,8 @@ class Hit {
 		}
 		if (parent && ["handler", "ktramp", "kernel"].includes(parent.role))
 			return parent.role === "handler" ? "handler" : "kernel";
-		return parent && parent.role === "entry" && !DISPATCH.test(node.name) ? "entry" : "kernel";
+		return parent && parent.role === "entry" &&
+			!DISPATCH.test(node.name) ? "entry" : "kernel";
 	}
 
 	/* What the hit adds, in time: [{role, n}], without the probed code itself. */
@@ -107,8 +116,9 @@ class Hit {
 			const insn = this.text.insns[index];
 
 			if (insn.symbol === symbol)
-				lines.set(insn.offset, { offset: insn.offset, bytes: insn.bytes, insn: insn.text,
-					origin: "probe", target: null, note: insn.note && "-> " + insn.note });
+				lines.set(insn.offset, { offset: insn.offset, bytes: insn.bytes,
+					insn: insn.text,
+					origin: "probe", target: null, note: insn.note });
 		});
 		return { part: "generated", name, address, lines: [...lines.values()].sort((a, b) =>
 			a.offset - b.offset) };
