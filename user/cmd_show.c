@@ -28,6 +28,8 @@ struct show {
 	struct utsname uts;
 	struct ktramp_target_info place;
 	struct ktramp_probe_info after;
+	struct bpf_counter *counter;	/* the program of handler bpf, or NULL */
+	bool watched;			/* libbpf attaches it, and the module only watches */
 	struct view view;
 	struct ktramp_run run;
 	struct ktramp_regs regs;
@@ -121,6 +123,27 @@ static int read_code(struct show *show, uint32_t part, enum view_part to)
 	return 0;
 }
 
+/* As the bench does. */
+static int load_program(struct show *show)
+{
+	struct ktramp_bpf bpf = { .id = show->id };
+	int err;
+
+	err = dev_probe(show->dev, show->id, 0, &show->view.probe);
+	if (err)
+		return complain("look at the probe", err, "");
+	err = bpf_counter_load(&show->counter, show->view.mechanism->mechanism,
+			       &show->view.probe);
+	if (err)
+		return complain("load the program", err, bpf_why(err));
+	show->watched = bpf_is_way(show->view.mechanism->mechanism);
+	if (show->watched)
+		return 0;
+	bpf.prog_fd = bpf_counter_fd(show->counter);
+	err = dev_bpf(show->dev, &bpf);
+	return err ? complain("hand over the program", err, bpf.why) : 0;
+}
+
 static int create(struct show *show)
 {
 	struct ktramp_create create = {
@@ -137,7 +160,42 @@ static int create(struct show *show)
 		return err;
 	}
 	show->id = create.id;
-	return read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
+	err = show->handler == KTRAMP_BPF ? load_program(show) : 0;
+	return err ? err : read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
+}
+
+static int attach(struct show *show)
+{
+	int err = bpf_counter_attach(show->counter, &show->view.probe);
+
+	return err ? complain("attach the program", err, bpf_why(err)) : 0;
+}
+
+static int detach(struct show *show)
+{
+	int err;
+
+	bpf_counter_detach(show->counter);
+	err = bpf_way_settle(show->dev, show->id, -1);
+	return err ? complain("see the program's probe go", err, "") : 0;
+}
+
+/* The module knows nothing of the hits of what it did not attach. */
+static int counted_run(struct show *show)
+{
+	uint64_t before = bpf_counter_read(show->counter);
+	int err, detach_err;
+
+	if (show->expect->fleeting && attach(show))
+		return -EIO;
+	err = dev_run(show->dev, &show->run);
+	show->run.hits = bpf_counter_read(show->counter) - before;
+	if (!show->expect->fleeting)
+		return err;
+	if (!err && (!show->run.now_len || show->run.now[0] != show->expect->first))
+		err = -EAGAIN;
+	detach_err = detach(show);
+	return detach_err ? detach_err : err;
 }
 
 static int call_target(struct show *show)
@@ -153,7 +211,7 @@ static int call_target(struct show *show)
 			.id	= show->id,
 			.loops	= CALLS,
 		};
-		err = dev_run(show->dev, &show->run);
+		err = show->watched ? counted_run(show) : dev_run(show->dev, &show->run);
 	} while (err == -EAGAIN && --tries);
 	if (err)
 		return complain("call the target", err, "");
@@ -196,6 +254,27 @@ static int inspect(struct show *show)
 	return err ? complain("read the registers of the last hit", err, "") : 0;
 }
 
+static int inspect_watched(struct show *show)
+{
+	const struct expect *expect = show->expect;
+	int err, detach_err;
+
+	if (expect->fleeting)
+		return inspect(show);
+
+	err = attach(show);
+	if (err)
+		return err;
+	if (expect->optimization == 1)
+		err = bpf_way_settle(show->dev, show->id, expect->first);
+	if (err)
+		p_err("the kernel did not make a jump of it: not optimizable");
+	else
+		err = inspect(show);
+	detach_err = detach(show);
+	return err ? err : detach_err;
+}
+
 static int take_away(struct show *show)
 {
 	struct ktramp_probe_info *after = &show->after;
@@ -227,7 +306,7 @@ static int collect(struct show *show)
 	err = dev_arm(show->dev, show->id, &batch);
 	if (err)
 		return complain("arm the probe", err, batch.why);
-	err = inspect(show);
+	err = show->watched ? inspect_watched(show) : inspect(show);
 	disarm_err = take_away(show);
 	return err ? err : disarm_err;
 }
@@ -407,8 +486,10 @@ static int show_probe(struct show *show, bool intel)
 
 static void free_show(struct show **show)
 {
-	if (*show)
+	if (*show) {
 		disasm_close(&(*show)->disasm);
+		bpf_counter_free(&(*show)->counter);
+	}
 	free(*show);
 }
 

@@ -48,6 +48,10 @@ static const struct {
 	{ "ktramp probes --no-such", 2, NULL, "no-such" },
 	{ "ktramp show lea jump", 0, "e9", NULL },
 	{ "ktramp show lea int3-boost", 0, "cc", NULL },
+	{ "ktramp show lea bpf-fentry --handler bpf", 0, "10 calls: 10 hits", NULL },
+	{ "ktramp show lea bpf-jump --handler bpf", 0, "10 calls: 10 hits", NULL },
+	{ "ktramp show lea bpf-kprobe-int3 --handler bpf", 0, "10 #BP", NULL },
+	{ "ktramp show lea bpf-kprobe-opt --handler bpf", 0, "e9", NULL },
 	{ "ktramp show lea", 2, NULL, "" },
 	{ "ktramp show lea no-such-mechanism", 2, NULL, "no-such-mechanism" },
 	{ "ktramp show tracepoint jump", 1, NULL, "tracepoint" },
@@ -122,7 +126,7 @@ TEST_F_TIMEOUT(command, prints_json_lines, 120)
 	kt_shell("ktramp targets --json", &self->o);
 	EXPECT_EQ(info.nr_targets, json_lines(self->o.out));
 	kt_shell("ktramp mechanisms --json", &self->o);
-	EXPECT_EQ(KTRAMP_TRACEPOINT, json_lines(self->o.out));
+	EXPECT_EQ(KTRAMP_BPF_JUMP, json_lines(self->o.out));
 	kt_shell("ktramp info --json", &self->o);
 	EXPECT_EQ(1, json_lines(self->o.out));
 	kt_shell("ktramp show lea jump --json", &self->o);
