@@ -19,6 +19,7 @@ bench: deps-build deps-guest user ## benchmark Debian's two cloud kernels, or KE
 .PHONY: report
 report: deps-build deps-guest user ## draw the results as a page, out/report.html; measures what is missing
 	$(Q)[ -s out/bench.jsonl ] || $(MAKE) bench
+	$(Q)[ -s out/xray.jsonl ] || $(MAKE) xray
 	$(Q)qemu/report --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS))
 
 xray-plugin := $(O)/qemu/xray.so

@@ -46,7 +46,7 @@ deps-browser:
 	$(Q)qemu/deps browser
 
 .PHONY: check
-check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests ## all tests: host, lint, guests
+check: deps-build deps-guest deps-check deps-browser user $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-all
@@ -65,7 +65,7 @@ check-guest: deps-build deps-guest user guest-tests ## tests in guests (TEST=eng
 		$(if $(TEST),--test $(TEST))
 
 .PHONY: check-page
-check-page: deps-build deps-guest deps-browser user ## the page of make report, in a browser
+check-page: deps-build deps-guest deps-browser user $(xray-plugin) ## the page of make report, in a browser
 	$(Q)tests/run --only page
 
 .PHONY: lint

@@ -132,7 +132,7 @@ function stagesOf(model, show, hit) {
 
 	if (!first)
 		return stages;
-	const trapped = first.bytes.startsWith("cc");
+	const trapped = first.bytes.startsWith("cc"), made = hit ? madeFor(hit, show) : [];
 	if (trapped)
 		stages.push({
 			kind: "trap", title: "#BP, the breakpoint exception",
@@ -140,7 +140,7 @@ function stagesOf(model, show, hit) {
 				(ours ? "ktramp, who recognises its " +
 				"breakpoint" : "the kernel’s kprobes, who recognise theirs") +
 					". Your handler runs here." +
-				(copy || per(show.bp) > 1 || per(show.db) ? "" : " Then " +
+				(copy || made.length || per(show.bp) > 1 || per(show.db) ? "" : " Then " +
 					(/pending/.test(show.mechanism) ?
 					"the copy in the kernel’s detour is executed." :
 						"C code does the displaced instruction’s work.")),
@@ -148,8 +148,8 @@ function stagesOf(model, show, hit) {
 	if (copy)
 		stages.push({ kind: "code", title: copy.part, says: addressOf(copy.address),
 			part: copy });
-	else if (hit && madeFor(hit, show).length)
-		stages.push(...madeFor(hit, show).map((part) => ({ kind: "code", title: part.name,
+	else if (made.length)
+		stages.push(...made.map((part) => ({ kind: "code", title: part.name,
 			says: "made by the kernel; what the hit executes of it", part })));
 	else if (trapped && per(show.bp) > 1)
 		stages.push({ kind: "far", title: "the kernel’s slot",
@@ -196,7 +196,7 @@ function madeFor(hit, show) {
 	});
 }
 
-/* The instructions that the patch covers, as they were before. */
+/* The instructions that the patch covers, as they were before; a call only replaces a nop. */
 function displacedBytes(show) {
 	const before = partOf(show, "site before"), armed = partOf(show, "site armed");
 	const covered = armed ? armed.lines.filter((line) => line.origin === "probe" ||
@@ -204,7 +204,7 @@ function displacedBytes(show) {
 	const end = Math.max(0, ...covered.map((line) =>
 		line.offset + (line.bytes.length + 1) / 3));
 
-	return before && covered.length ? before.lines.filter((line) =>
+	return before && covered.length && !covered[0].bytes.startsWith("e8") ? before.lines.filter((line) =>
 		line.offset >= covered[0].offset &&
 		line.offset < end).map((line) => line.bytes) : [];
 }
