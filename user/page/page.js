@@ -45,7 +45,7 @@ function drawPicker() {
 	const picker = byId("picker");
 
 	picker.replaceChildren();
-	if (model.kernels.length > 1)
+	if (model.kernels.length)
 		picker.append(el("fieldset", {}, el("legend", {}, "Kernel"),
 			...model.kernels.map((kernel) =>
 			radio("kernel", kernel, kernel === choice.kernel, "Linux ",
@@ -98,6 +98,8 @@ function drawPanel() {
 	panel.replaceChildren();
 	if (!mechanism)
 		return;
+	/* A screen reader says this, and not all of the panel, when the choice changes. */
+	byId("said").textContent = mechanism + ", " + titleOf(model, mechanism) + ", on Linux " + kernel;
 	panel.append(el("h3", {}, el("code", {}, mechanism), " ", el("span", { class: "says" },
 		titleOf(model, mechanism)), el("small", { class: "on" }, "on Linux ", kernel)));
 	panel.append(el("p", { class: "words" }, textOf(model, mechanism)), drawSummary(row));
