@@ -47,10 +47,11 @@ deps-browser:
 
 .PHONY: check
 check: deps-build deps-guest deps-check deps-browser user $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
+check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests $(xray-plugin) ## all tests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-all
-check-all: deps-build deps-guest deps-check user host-tests guest-tests ## all tests whole: hours
+check-all: deps-build deps-guest deps-check user host-tests guest-tests $(xray-plugin) ## all tests whole: hours
 	$(Q)qemu/deps fuzz
 	$(Q)$(MAKE) --no-print-directory $(HOST_OUT)/insn_libfuzzer
 	$(Q)tests/run --all $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
@@ -63,6 +64,10 @@ check-host: deps-build deps-guest host-tests ## tests that run on the host
 check-guest: deps-build deps-guest user guest-tests ## tests in guests (TEST=engine KERNEL=6.12)
 	$(Q)tests/run --only guest $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) \
 		$(if $(TEST),--test $(TEST))
+
+.PHONY: check-xray
+check-xray: deps-build deps-guest user $(xray-plugin) ## x-rays of hits against the bench
+	$(Q)tests/run --only xray $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
 
 .PHONY: check-page
 check-page: deps-build deps-guest deps-browser user $(xray-plugin) ## the page of make report, in a browser
