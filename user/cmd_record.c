@@ -28,8 +28,8 @@ struct record {
 };
 
 static const struct argp_option options[] = {
-	{ "mechanism", 'm', "MECHANISM", 0, "Probe through this one. Default: jump, or the first of "
-	  "ktramp's own that serves the site", 0 },
+	{ "mechanism", 'm', "MECHANISM", 0, "Probe through this one. Default: jump, or the first "
+	  "of ktramp's own that serves the site", 0 },
 	{ "handler", 'H', "HANDLER", 0, "Run 'count' (default), 'count-inline' or 'regs' at a hit",
 	  0 },
 	{ "output", 'o', "DIR", 0, "Where to leave what the guest knows of the hits", 0 },

@@ -70,6 +70,7 @@ struct trace {
 	struct order *order;	/* by number */
 };
 
+int make_room(void **array, size_t nr, size_t *room, size_t size);
 int trace_read(struct trace *trace, const char *name);		/* complains */
 void trace_free(struct trace *trace);
 
@@ -181,6 +182,8 @@ void tree_free(struct xray_calls *calls);
 
 /* ---- xray_json.c: as the files have it ---- */
 
+const char *json_text(const json_t *object, const char *key);
+json_int_t json_count(const json_t *object, const char *key);
 json_t *xray_symbols_json(const struct xray_calls *calls);
 json_t *xray_insns_json(const struct xray_calls *calls);
 json_t *xray_calls_json(const struct xray_calls *calls);

@@ -27,21 +27,9 @@ struct import {
 	json_t *admissions;	/* what the module said of them, by address */
 };
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static uint64_t address(const json_t *object, const char *key)
 {
-	return strtoull(text(object, key), NULL, 16);
+	return strtoull(json_text(object, key), NULL, 16);
 }
 
 /* A copy of a field, so that what is missing is null. */
@@ -76,13 +64,13 @@ static bool is_own_site(const json_t *line)
  */
 static void name_of(const json_t *line, char *buf, size_t size)
 {
-	const char *handler = text(line, "handler");
+	const char *handler = json_text(line, "handler");
 	bool usual = !*handler || !strcmp(handler, handler_name(KTRAMP_COUNT)) ||
 		     !strcmp(handler, handler_name(KTRAMP_BPF));
 	bool own = is_own_site(line);
 
-	snprintf(buf, size, "%s%s%s%s%s", own ? text(line, "site") : "", own ? "." : "",
-		 text(line, "mechanism"), usual ? "" : ".", usual ? "" : handler);
+	snprintf(buf, size, "%s%s%s%s%s", own ? json_text(line, "site") : "", own ? "." : "",
+		 json_text(line, "mechanism"), usual ? "" : ".", usual ? "" : handler);
 	for (; *buf; buf++)
 		if (strchr("/: ", *buf))
 			*buf = '-';
@@ -129,7 +117,7 @@ static int on_bench_line(struct import *im, json_t *line)
 {
 	char name[NAME_SIZE];
 
-	if (strcmp(text(line, "type"), "result"))
+	if (strcmp(json_text(line, "type"), "result"))
 		return 0;
 	name_of(line, name, sizeof(name));
 	return json_object_set(im->bench, name, line);
@@ -142,9 +130,9 @@ static void fill_listing(struct view *view, const json_t *part, enum view_part t
 	struct listing *listing = &view->listing[to];
 
 	listing->address = address(part, "address");
-	listing->length = parse_hex(text(part, "bytes"), listing->code, sizeof(listing->code));
-	view->relocated[to] = number(part, "relocated");
-	view->copied[to] = number(part, "copied");
+	listing->length = parse_hex(json_text(part, "bytes"), listing->code, sizeof(listing->code));
+	view->relocated[to] = json_count(part, "relocated");
+	view->copied[to] = json_count(part, "copied");
 }
 
 static void fill_listings(struct view *view, const json_t *line, bool armed)
@@ -153,7 +141,7 @@ static void fill_listings(struct view *view, const json_t *line, bool armed)
 	size_t i;
 
 	json_array_foreach(json_object_get(line, "code"), i, part) {
-		json_int_t which = number(part, "part");
+		json_int_t which = json_count(part, "part");
 
 		if (which == KTRAMP_CODE_SITE)
 			fill_listing(view, part, armed ? VIEW_ARMED : VIEW_BEFORE);
@@ -175,21 +163,21 @@ static json_t *code_json(struct import *im, const json_t *unprobed, const json_t
 
 	if (!view)
 		return NULL;
-	mechanism.mechanism = number(line, "number");
-	snprintf(target.site, sizeof(target.site), "%s", text(to, "site"));
+	mechanism.mechanism = json_count(line, "number");
+	snprintf(target.site, sizeof(target.site), "%s", json_text(to, "site"));
 	target.address = address(to, "address");
-	target.offset = number(to, "offset");
-	target.func_size = number(to, "size");
+	target.offset = json_count(to, "offset");
+	target.func_size = json_count(to, "size");
 	view->mechanism = &mechanism;
 	view->target = &target;
 	view->symbols = im->symbols;
-	view->probe.length = number(line, "length");
+	view->probe.length = json_count(line, "length");
 	fill_listings(view, unprobed, false);
 	fill_listings(view, line, true);
 	/* A state that does not last is in what the calls brought along. */
 	armed = &view->listing[VIEW_ARMED];
 	if (armed->length >= KTRAMP_BYTES_MAX)
-		parse_hex(text(line, "now"), armed->code, KTRAMP_BYTES_MAX);
+		parse_hex(json_text(line, "now"), armed->code, KTRAMP_BYTES_MAX);
 	if (view->listing[VIEW_BEFORE].length && armed->length)
 		view_disassemble(view, im->disasm);
 	json = view_json(view);
@@ -201,7 +189,7 @@ static json_t *code_json(struct import *im, const json_t *unprobed, const json_t
 
 static const struct order *order_of(struct import *im, const json_t *line)
 {
-	size_t number_of = number(line, "order");
+	size_t number_of = json_count(line, "order");
 	struct order *order;
 
 	if (number_of >= im->trace.nr_orders)
@@ -223,13 +211,13 @@ static void find_own_code(struct xray_calls *calls, const json_t *line)
 
 	json_array_foreach(json_object_get(line, "code"), i, part) {
 		uint8_t bytes[KTRAMP_CODE_MAX];
-		json_int_t which = number(part, "part");
+		json_int_t which = json_count(part, "part");
 
 		if (which == KTRAMP_CODE_SITE || n == ARRAY_SIZE(calls->own_code))
 			continue;
 		calls->own_code[n].start = address(part, "address");
 		calls->own_code[n].end = calls->own_code[n].start +
-			parse_hex(text(part, "bytes"), bytes, sizeof(bytes));
+			parse_hex(json_text(part, "bytes"), bytes, sizeof(bytes));
 		calls->own_code[n++].detour = which == KTRAMP_CODE_DETOUR;
 	}
 }
@@ -288,15 +276,15 @@ static json_t *common_json(struct import *im, const json_t *line, const json_t *
 			 " s:n, s:o, s:o, s:n, s:o, s:o}",
 			 "type", "xray",
 			 "schema", XRAY_SCHEMA,
-			 "kernel", text(im->run, "kernel"),
-			 "cpu", text(im->run, "cpu"),
-			 "mechanism", text(line, "mechanism"),
-			 "kind", text(line, "kind"),
+			 "kernel", json_text(im->run, "kernel"),
+			 "cpu", json_text(im->run, "cpu"),
+			 "mechanism", json_text(line, "mechanism"),
+			 "kind", json_text(line, "kind"),
 			 "handler", field(line, "handler"),
 			 "target", is_own_site(line) ? json_null() :
 				   field(json_object_get(line, "target"), "name"),
 			 "site", field(line, "site"),
-			 "text", text(line, "text"),
+			 "text", json_text(line, "text"),
 			 "instructions", "cold", "call",
 			 "bench", median ? json_incref(median) : json_null(),
 			 "exceptions",
@@ -346,7 +334,7 @@ static int write_file(struct import *im, const char *base, json_t *line, json_t 
 	char name[2 * NAME_SIZE], path[4 * NAME_SIZE];
 	int err;
 
-	snprintf(name, sizeof(name), "xray/%s/%s.json", text(im->run, "kernel"), base);
+	snprintf(name, sizeof(name), "xray/%s/%s.json", json_text(im->run, "kernel"), base);
 	snprintf(path, sizeof(path), "%s/%s", im->out, name);
 	err = make_directories(path);
 	if (!err && json_dump_file(file, path, JSON_COMPACT))
@@ -359,7 +347,7 @@ static int write_file(struct import *im, const char *base, json_t *line, json_t 
 
 static bool is_ours(const json_t *line)
 {
-	return !strcmp(text(line, "kind"), kind_name(KTRAMP_KIND_OURS));
+	return !strcmp(json_text(line, "kind"), kind_name(KTRAMP_KIND_OURS));
 }
 
 /* As many of them as an armed site has in the record. */
@@ -369,8 +357,9 @@ static json_t *site_bytes(const json_t *line)
 	size_t i;
 
 	json_array_foreach(json_object_get(line, "code"), i, part)
-		if (number(part, "part") == KTRAMP_CODE_SITE)
-			return json_sprintf("%.*s", 3 * KTRAMP_BYTES_MAX - 1, text(part, "bytes"));
+		if (json_count(part, "part") == KTRAMP_CODE_SITE)
+			return json_sprintf("%.*s", 3 * KTRAMP_BYTES_MAX - 1,
+					    json_text(part, "bytes"));
 	return json_null();
 }
 
@@ -387,11 +376,12 @@ static int make_trace(struct import *im, const json_t *unprobed, const json_t *l
 	result = common_json(im, from, json_object_get(im->bench, name));
 	err = build_trees(im, unprobed, line, &calls);
 	if (err) {
-		p_err("no trace of '%s' on %s: %s", name, text(im->run, "kernel"), strerror(-err));
+		p_err("no trace of '%s' on %s: %s", name, json_text(im->run, "kernel"),
+		      strerror(-err));
 		goto free;
 	}
 	for (size_t i = calls.has_base; i < calls.nr_calls && is_ours(from) && !err; i++)
-		err = path_add(im->path, &calls, &calls.call[i], text(from, "mechanism"));
+		err = path_add(im->path, &calls, &calls.call[i], json_text(from, "mechanism"));
 	if (err)
 		goto free;
 	add_counts(result, &calls);
@@ -424,8 +414,8 @@ static int on_symbol(struct import *im, const json_t *line)
 		symbols_remove(im->symbols, start);
 		return 0;
 	}
-	return symbols_add(im->symbols, start, number(line, "length"), text(line, "name"),
-			   *text(line, "module") ? text(line, "module") : NULL);
+	return symbols_add(im->symbols, start, json_count(line, "length"), json_text(line, "name"),
+			   *json_text(line, "module") ? json_text(line, "module") : NULL);
 }
 
 static int on_calls(struct import *im, json_t *line)
@@ -435,14 +425,14 @@ static int on_calls(struct import *im, json_t *line)
 	name_of(line, name, sizeof(name));
 	if (json_is_true(json_object_get(line, "armed")))
 		return make_trace(im, json_object_get(im->unprobed, name), line);
-	if (!strcmp(text(line, "kind"), kind_name(KTRAMP_KIND_BASE)))
+	if (!strcmp(json_text(line, "kind"), kind_name(KTRAMP_KIND_BASE)))
 		return make_trace(im, line, NULL);
 	return json_object_set(im->unprobed, name, line);
 }
 
 static int on_record_line(struct import *im, json_t *line)
 {
-	const char *type = text(line, "type");
+	const char *type = json_text(line, "type");
 
 	if (!strcmp(type, "run")) {
 		json_decref(im->run);
@@ -452,7 +442,7 @@ static int on_record_line(struct import *im, json_t *line)
 	} else if (!strcmp(type, "calls")) {
 		return on_calls(im, line);
 	} else if (!strcmp(type, "admission")) {
-		return json_object_set(im->admissions, text(line, "address"), line);
+		return json_object_set(im->admissions, json_text(line, "address"), line);
 	}
 	return 0;
 }
@@ -465,7 +455,7 @@ static const json_t *mechanism_of(const struct import *im, const json_t *row)
 	size_t i;
 
 	json_array_foreach(json_object_get(im->run, "mechanisms"), i, mechanism)
-		if (!strcmp(text(mechanism, "name"), text(row, "mechanism")))
+		if (!strcmp(json_text(mechanism, "name"), json_text(row, "mechanism")))
 			return mechanism;
 	return NULL;
 }
@@ -506,7 +496,7 @@ static int write_results(struct import *im, FILE *to)
 
 	json_array_foreach(json_object_get(im->run, "mechanisms"), i, mechanism) {
 		json_object_foreach(im->lines, name, line) {
-			if (strcmp(text(line, "mechanism"), text(mechanism, "name")))
+			if (strcmp(json_text(line, "mechanism"), json_text(mechanism, "name")))
 				continue;
 			err = out_line(to, json_incref(line));
 			if (err)

@@ -147,7 +147,7 @@ json_t *path_line(const char *name, const json_t *entry, const json_t *admission
 		const json_t *said = json_object_get(admissions, address);
 		const char *reason = json_string_value(json_object_get(said, "refused"));
 
-		asked += said != NULL;
+		asked += !!said;
 		if (reason && is_of_function(reason))
 			refused = reason;
 		json_array_foreach(json_object_get(said, "accepted"), i, mechanism)

@@ -6,28 +6,16 @@
 
 #include "xray.h"
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 /* Of the symbol, instruction or node that an index in @object names. */
 static const json_t *indexed(const json_t *trace, const char *list, const json_t *object,
 			     const char *key)
 {
-	return json_array_get(json_object_get(trace, list), number(object, key));
+	return json_array_get(json_object_get(trace, list), json_count(object, key));
 }
 
 static const char *symbol_name(const json_t *trace, const json_t *object)
 {
-	return text(indexed(trace, "symbols", object, "symbol"), "name");
+	return json_text(indexed(trace, "symbols", object, "symbol"), "name");
 }
 
 /* The call that is asked for, or NULL, having complained. */
@@ -40,10 +28,10 @@ const json_t *xray_find_call(const json_t *trace, const char *which)
 	if (!which)
 		return json_array_get(calls, json_array_size(calls) - 1);
 	json_array_foreach(calls, i, call)
-		if (!strcmp(text(call, "which"), which))
+		if (!strcmp(json_text(call, "which"), which))
 			return call;
 	p_err("'%s' has no call '%s'; there are unprobed, cold and steady",
-	      text(trace, "mechanism"), which);
+	      json_text(trace, "mechanism"), which);
 	return NULL;
 }
 
@@ -51,18 +39,18 @@ void xray_print_title(const json_t *trace, const json_t *call)
 {
 	const json_t *bench = json_object_get(trace, "bench");
 
-	printf("%s", text(trace, "mechanism"));
+	printf("%s", json_text(trace, "mechanism"));
 	if (json_is_string(json_object_get(trace, "handler")))
-		printf(", handler %s", text(trace, "handler"));
-	printf(", at %s, Linux %s: the %s call\n", text(trace, "site"), text(trace, "kernel"),
-	       text(call, "which"));
+		printf(", handler %s", json_text(trace, "handler"));
+	printf(", at %s, Linux %s: the %s call\n", json_text(trace, "site"),
+	       json_text(trace, "kernel"), json_text(call, "which"));
 	printf("%lld instructions, %lld reads and %lld writes of memory",
-	       (long long)number(call, "instructions"), (long long)number(call, "reads"),
-	       (long long)number(call, "writes"));
-	if (json_is_integer(bench) && strcmp(text(trace, "kind"), "base"))
+	       (long long)json_count(call, "instructions"), (long long)json_count(call, "reads"),
+	       (long long)json_count(call, "writes"));
+	if (json_is_integer(bench) && strcmp(json_text(trace, "kind"), "base"))
 		printf("; %lld above the unprobed call's %lld (ktramp bench: %lld)",
-		       (long long)(number(call, "instructions") - number(trace, "call")),
-		       (long long)number(trace, "call"), (long long)json_integer_value(bench));
+		       (long long)(json_count(call, "instructions") - json_count(trace, "call")),
+		       (long long)json_count(trace, "call"), (long long)json_integer_value(bench));
 	printf("\n\n");
 }
 
@@ -74,22 +62,22 @@ static const char *event_name(const json_t *call, json_int_t at)
 	size_t i;
 
 	json_array_foreach(json_object_get(call, "events"), i, event)
-		if (number(event, "at") == at && *text(event, "name"))
-			return text(event, "name");
+		if (json_count(event, "at") == at && *json_text(event, "name"))
+			return json_text(event, "name");
 	return "";
 }
 
 /* How control came there, where that is not a call. */
 static void how_text(const json_t *call, const json_t *node, char *buf, size_t size)
 {
-	const char *how = text(node, "how");
+	const char *how = json_text(node, "how");
 
 	if (!strcmp(how, "jump"))
 		snprintf(buf, size, "-> ");
 	else if (!strcmp(how, "iret"))
 		snprintf(buf, size, "iret -> ");
 	else if (!strcmp(how, "exception") || !strcmp(how, "interrupt"))
-		snprintf(buf, size, "%s ", event_name(call, number(node, "first")));
+		snprintf(buf, size, "%s ", event_name(call, json_count(node, "first")));
 	else
 		*buf = '\0';
 }
@@ -103,7 +91,7 @@ int xray_print_tree(const json_t *trace, const json_t *call)
 		printf("%6s %6s  %s\n", "OWN", "TOTAL", "FUNCTION");
 	json_array_foreach(json_object_get(call, "nodes"), i, node) {
 		const json_t *symbol = indexed(trace, "symbols", node, "symbol");
-		const char *module = text(symbol, "module");
+		const char *module = json_text(symbol, "module");
 		char how[80];
 
 		if (out_json) {
@@ -111,16 +99,18 @@ int xray_print_tree(const json_t *trace, const json_t *call)
 			int err;
 
 			json_object_set_new(line, "type", json_string("node"));
-			json_object_set_new(line, "name", json_string(text(symbol, "name")));
+			json_object_set_new(line, "name", json_string(json_text(symbol, "name")));
 			err = out_line(stdout, line);
 			if (err)
 				return err;
 			continue;
 		}
 		how_text(call, node, how, sizeof(how));
-		printf("%6lld %6lld  %*s%s%s%s%s%s\n", (long long)number(node, "own"),
-		       (long long)number(node, "total"), 2 * (int)(number(node, "depth") % 100), "",
-		       how, text(symbol, "name"), *module ? " [" : "", module, *module ? "]" : "");
+		printf("%6lld %6lld  %*s", (long long)json_count(node, "own"),
+		       (long long)json_count(node, "total"),
+		       2 * (int)(json_count(node, "depth") % 100), "");
+		printf("%s%s%s%s%s\n", how, json_text(symbol, "name"), *module ? " [" : "", module,
+		       *module ? "]" : "");
 	}
 	return 0;
 }
@@ -143,12 +133,12 @@ struct sums {
 static bool is_nested(const json_t *call, const json_t *node)
 {
 	const json_t *nodes = json_object_get(call, "nodes");
-	json_int_t symbol = number(node, "symbol");
+	json_int_t symbol = json_count(node, "symbol");
 	size_t depth = json_array_size(nodes);
 
 	for (const json_t *at = node; depth-- && json_is_integer(json_object_get(at, "parent"));) {
-		at = json_array_get(nodes, number(at, "parent"));
-		if (number(at, "symbol") == symbol)
+		at = json_array_get(nodes, json_count(at, "parent"));
+		if (json_count(at, "symbol") == symbol)
 			return true;
 	}
 	return false;
@@ -168,16 +158,16 @@ static int sum_up(const json_t *trace, const json_t *call, struct sums *sums)
 	}
 	for (i = 0; i < sums->nr; i++) {
 		sums->sum[i].symbol = json_array_get(symbols, i);
-		sums->sum[i].name = text(sums->sum[i].symbol, "name");
+		sums->sum[i].name = json_text(sums->sum[i].symbol, "name");
 	}
 	json_array_foreach(json_object_get(call, "nodes"), i, node) {
-		size_t symbol = number(node, "symbol");
+		size_t symbol = json_count(node, "symbol");
 
 		if (symbol >= sums->nr)
 			continue;
-		sums->sum[symbol].own += number(node, "own");
+		sums->sum[symbol].own += json_count(node, "own");
 		if (!is_nested(call, node))
-			sums->sum[symbol].total += number(node, "total");
+			sums->sum[symbol].total += json_count(node, "total");
 	}
 	return 0;
 }
@@ -204,7 +194,7 @@ int xray_print_flat(const json_t *trace, const json_t *call)
 	table_add(&table, "OWN\tTOTAL\tFUNCTION\tMODULE");
 	for (size_t i = 0; i < sums.nr && !err; i++) {
 		const struct sum *sum = &sums.sum[i];
-		const char *module = text(sum->symbol, "module");
+		const char *module = json_text(sum->symbol, "module");
 
 		if (!sum->total)
 			continue;
@@ -322,9 +312,10 @@ static void print_frame(const json_t *frame)
 {
 	if (!json_is_object(frame))
 		return;
-	printf(", frame at %s: rip %s (%s), rflags %s", text(frame, "address"), text(frame, "rip"),
-	       text(frame, "rip_symbol"), text(frame, "rflags"));
-	if (strtoull(text(frame, "rflags"), NULL, 16) & 0x100)
+	printf(", frame at %s: rip %s (%s), rflags %s", json_text(frame, "address"),
+	       json_text(frame, "rip"), json_text(frame, "rip_symbol"),
+	       json_text(frame, "rflags"));
+	if (strtoull(json_text(frame, "rflags"), NULL, 16) & 0x100)
 		printf(" (TF)");
 }
 
@@ -336,10 +327,10 @@ static void print_events(const json_t *call, size_t step, size_t *next)
 	for (; *next < json_array_size(events); ++*next) {
 		const json_t *event = json_array_get(events, *next);
 
-		if ((size_t)number(event, "at") > step)
+		if ((size_t)json_count(event, "at") > step)
 			return;
-		printf("       ---- %s", *text(event, "name") ? text(event, "name") :
-		       text(event, "what"));
+		printf("       ---- %s", *json_text(event, "name") ? json_text(event, "name") :
+		       json_text(event, "what"));
 		print_frame(json_object_get(event, "frame"));
 		printf("\n");
 	}
@@ -354,9 +345,9 @@ static int listing_width(const json_t *trace, const json_t *call, bool bytes)
 	json_array_foreach(json_object_get(call, "steps"), i, step) {
 		const json_t *insn = json_array_get(json_object_get(trace, "insns"),
 						    json_integer_value(step));
-		int length = bytes ? (int)strlen(text(insn, "bytes")) :
+		int length = bytes ? (int)strlen(json_text(insn, "bytes")) :
 			snprintf(NULL, 0, "%s+0x%llx", symbol_name(trace, insn),
-				 (long long)number(insn, "offset"));
+				 (long long)json_count(insn, "offset"));
 
 		width = MAX(width, MIN(length, 60));
 	}
@@ -376,7 +367,7 @@ int xray_print_listing(const json_t *trace, const json_t *call)
 		char place[192];
 
 		snprintf(place, sizeof(place), "%s+0x%llx", symbol_name(trace, insn),
-			 (long long)number(insn, "offset"));
+			 (long long)json_count(insn, "offset"));
 		if (out_json) {
 			json_t *line = json_deep_copy(insn);
 			int err;
@@ -391,8 +382,8 @@ int xray_print_listing(const json_t *trace, const json_t *call)
 		}
 		print_events(call, i, &next_event);
 		printf("%6zu %-*s  %-*s  %s", i, place_width, place, bytes_width,
-		       text(insn, "bytes"), text(insn, "text"));
-		printf("%s%s\n", *text(insn, "note") ? "  " : "", text(insn, "note"));
+		       json_text(insn, "bytes"), json_text(insn, "text"));
+		printf("%s%s\n", *json_text(insn, "note") ? "  " : "", json_text(insn, "note"));
 	}
 	return 0;
 }

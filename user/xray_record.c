@@ -56,7 +56,7 @@ int xray_give_order(struct xray_order *order, uint32_t command)
 }
 
 /* QEMU begins to look when the CPU next leaves translated code: soon, if the guest lets it. */
-static int attach(struct xray *x)
+static int see_everything(struct xray *x)
 {
 	int err;
 
@@ -427,7 +427,7 @@ static int open_all(struct xray *x, const struct dev *dev, const char *directory
 	}
 	err = keep_symbols(x, directory);
 	if (!err)
-		err = attach(x);
+		err = see_everything(x);
 	return err ? err : write_run(x, dev);
 }
 

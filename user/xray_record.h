@@ -21,6 +21,7 @@ int xray_give_order(struct xray_order *order, uint32_t command);
 struct xray_path *xray_path_new(void);
 void xray_path_free(struct xray_path *path);
 int xray_path_add(struct xray_path *path, struct xray_order *order);
-int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *file); /* complains */
+/* Complains. */
+int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *file);
 
 #endif /* _KTRAMP_XRAY_RECORD_H */

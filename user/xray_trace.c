@@ -22,7 +22,7 @@ struct reader {
 #define BUCKETS	65536u
 
 /* Doubles the room when it is used up. */
-static int make_room(void **array, size_t nr, size_t *room, size_t size)
+int make_room(void **array, size_t nr, size_t *room, size_t size)
 {
 	size_t wanted = *room ? 2 * *room : 1024;
 	void *grown;

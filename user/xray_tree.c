@@ -176,21 +176,6 @@ static struct node *node_now(struct walk *w)
 	return &w->tree->node[w->now];
 }
 
-static int make_room(void **array, size_t nr, size_t *room, size_t size)
-{
-	size_t wanted = *room ? 2 * *room : 64;
-	void *grown;
-
-	if (nr < *room)
-		return 0;
-	grown = reallocarray(*array, wanted, size);
-	if (!grown)
-		return -ENOMEM;
-	*array = grown;
-	*room = wanted;
-	return 0;
-}
-
 static int push_node(struct walk *w, size_t step, unsigned int func, enum node_how how)
 {
 	struct call_tree *tree = w->tree;
