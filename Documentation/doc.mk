@@ -12,5 +12,5 @@ doc: ## the documentation as HTML, in .output/doc
 	$(Q)$(SPHINXBUILD) -E -W --keep-going -q -b html -d $(O)/doctrees Documentation $(O)/doc
 
 .PHONY: doc-samples
-doc-samples: deps-build deps-guest user guest-tests ## run guests and renew the figures and listings that the documentation shows
+doc-samples: deps-build deps-guest user $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
 	$(Q)Documentation/make-samples

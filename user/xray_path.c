@@ -122,11 +122,12 @@ int path_add(json_t *path, const struct xray_calls *calls, const struct call_tre
 	return err;
 }
 
-/* A refusal that is about the function, whatever the instruction. */
+/* A refusal that is about the function, or that there is none, whatever the instruction. */
 static bool is_of_function(const char *reason)
 {
 	return !strcmp(reason, reason_name(KTRAMP_R_RECURSION)) ||
-	       !strcmp(reason, reason_name(KTRAMP_R_BLACKLIST));
+	       !strcmp(reason, reason_name(KTRAMP_R_BLACKLIST)) ||
+	       !strcmp(reason, reason_name(KTRAMP_R_NOT_TEXT));
 }
 
 /**
