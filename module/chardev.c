@@ -16,6 +16,7 @@
 #include "bench.h"
 #include "chardev.h"
 #include "compat.h"
+#include "kprobes.h"
 #include "mechanism.h"
 #include "native.h"
 #include "probe.h"
@@ -379,6 +380,15 @@ static long do_cpu_stat(struct file *file, void *arg)
 	return 0;
 }
 
+static long do_kprobes(struct file *file, void *arg)
+{
+	struct ktramp_kprobes *request = arg;
+
+	if (request->flags || request->reserved)
+		return -EINVAL;
+	return ktramp_kprobes(request);
+}
+
 static long do_scan(struct file *file, void *arg)
 {
 	struct ktramp_scan *scan = arg;
@@ -431,6 +441,7 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_LOAD, do_load),
 	COMMAND(KTRAMP_IOC_SCAN, do_scan),
 	COMMAND(KTRAMP_IOC_CPU_STAT, do_cpu_stat),
+	COMMAND(KTRAMP_IOC_KPROBES, do_kprobes),
 	COMMAND(KTRAMP_IOC_BPF, do_bpf),
 };
 

@@ -276,6 +276,17 @@ int dev_code(const struct dev *dev, uint32_t id, uint32_t part, struct ktramp_co
 	return call(dev, KTRAMP_IOC_CODE, code);
 }
 
+int dev_kprobes(const struct dev *dev, const uint64_t *addresses, uint32_t nr,
+		struct ktramp_kprobes *kprobes)
+{
+	*kprobes = (struct ktramp_kprobes){
+		.size		= sizeof(*kprobes),
+		.addresses	= (uintptr_t)addresses,
+		.nr		= nr,
+	};
+	return call(dev, KTRAMP_IOC_KPROBES, kprobes);
+}
+
 int dev_scan(const struct dev *dev, struct ktramp_scan *scan)
 {
 	scan->size = sizeof(*scan);

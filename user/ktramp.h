@@ -49,6 +49,7 @@ int cmd_enable(int argc, char **argv);
 int cmd_disable(int argc, char **argv);
 int cmd_remove(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
+int cmd_arming(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
@@ -142,6 +143,8 @@ int dev_destroy(const struct dev *dev, uint32_t id, struct ktramp_batch *batch);
 int dev_probe(const struct dev *dev, uint32_t id, uint32_t flags,
 	      struct ktramp_probe_info *probe);
 int dev_code(const struct dev *dev, uint32_t id, uint32_t part, struct ktramp_code *code);
+int dev_kprobes(const struct dev *dev, const uint64_t *addresses, uint32_t nr,
+		struct ktramp_kprobes *kprobes);
 int dev_scan(const struct dev *dev, struct ktramp_scan *scan);
 int dev_run(const struct dev *dev, struct ktramp_run *run);
 int dev_bpf(const struct dev *dev, struct ktramp_bpf *bpf);

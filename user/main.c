@@ -19,6 +19,7 @@ static const struct cmd cmds[] = {
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
 	{ "xray",	cmd_xray,	"print every instruction of a hit, out of a file" },
 	{ "record",	cmd_record,	"x-ray hits of a site under a command, in a guest" },
+	{ "arming",	cmd_arming,	"measure what it takes to arm many probes" },
 	{ "add",	cmd_add,	"probe instructions, and leave the probes there" },
 	{ "enable",	cmd_enable,	"arm such probes again" },
 	{ "disable",	cmd_disable,	"disarm them, and keep them" },

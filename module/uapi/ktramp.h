@@ -737,6 +737,40 @@ struct ktramp_bpf {
 	char why[KTRAMP_WHY_MAX];
 };
 
+/* &ktramp_kprobes.nr at the most */
+#define KTRAMP_KPROBES_MAX	4096
+
+/**
+ * struct ktramp_kprobes - what it takes to arm kprobes (KTRAMP_IOC_KPROBES)
+ * @size: (in) sizeof(struct ktramp_kprobes)
+ * @flags: (in) 0
+ * @addresses: (in) pointer to @nr addresses of instructions, __u64 each
+ * @nr: (in) 1 .. KTRAMP_KPROBES_MAX
+ * @registered: (out) kprobes that the kernel accepted
+ * @jumps: (out) how many of them became jumps
+ * @reserved: 0
+ * @register_ticks: (out) what the counter advanced in register_kprobe(), sum
+ * @jump_ticks: (out) from the first registration until the last one was a jump
+ * @unregister_ticks: (out) in unregister_kprobes() for all of them
+ *
+ * Registers a kprobe with an empty handler at each address, waits until no more of them become
+ * jumps, and unregisters them: the kernel's figures beside those of KTRAMP_IOC_ARM.
+ *
+ * Errors: -EINVAL; -EFAULT; -EINTR; -ENOMEM.
+ */
+struct ktramp_kprobes {
+	__u32 size;
+	__u32 flags;
+	__u64 addresses;
+	__u32 nr;
+	__u32 registered;
+	__u32 jumps;
+	__u32 reserved;
+	__u64 register_ticks;
+	__u64 jump_ticks;
+	__u64 unregister_ticks;
+};
+
 #define KTRAMP_IOC_MAGIC	0xbb
 
 #define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
@@ -753,6 +787,7 @@ struct ktramp_bpf {
 #define KTRAMP_IOC_LOAD		_IOWR(KTRAMP_IOC_MAGIC, 12, struct ktramp_load)
 #define KTRAMP_IOC_SCAN		_IOWR(KTRAMP_IOC_MAGIC, 13, struct ktramp_scan)
 #define KTRAMP_IOC_CPU_STAT	_IOWR(KTRAMP_IOC_MAGIC, 14, struct ktramp_cpu_stat)
+#define KTRAMP_IOC_KPROBES	_IOWR(KTRAMP_IOC_MAGIC, 15, struct ktramp_kprobes)
 #define KTRAMP_IOC_BPF		_IOWR(KTRAMP_IOC_MAGIC, 20, struct ktramp_bpf)
 
 #endif /* _UAPI_KTRAMP_H */

@@ -81,6 +81,16 @@ CALL_VARIANT(regs, KTRAMP_IOC_REGS, ktramp_regs);
 CALL_VARIANT(load, KTRAMP_IOC_LOAD, ktramp_load);
 CALL_VARIANT(scan, KTRAMP_IOC_SCAN, ktramp_scan);
 CALL_VARIANT(cpu_stat, KTRAMP_IOC_CPU_STAT, ktramp_cpu_stat);
+CALL_VARIANT(kprobes, KTRAMP_IOC_KPROBES, ktramp_kprobes);
+
+/* No instruction: the kernel refuses a kprobe there, and the call succeeds. */
+static void fill_kprobes(struct ktramp_kprobes *kprobes)
+{
+	static __u64 address = 0x1000;
+
+	kprobes->addresses = (unsigned long)&address;
+	kprobes->nr = 1;
+}
 
 static void fill_scan(struct ktramp_scan *scan)
 {
@@ -126,6 +136,9 @@ static void fill(union any *any, unsigned long request, __u32 *id)
 		break;
 	case KTRAMP_IOC_SCAN:
 		fill_scan((struct ktramp_scan *)any);
+		break;
+	case KTRAMP_IOC_KPROBES:
+		fill_kprobes((struct ktramp_kprobes *)any);
 		break;
 	case KTRAMP_IOC_CPU_STAT:
 		((struct ktramp_cpu_stat *)any)->id = *id;
