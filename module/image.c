@@ -177,12 +177,11 @@ static int build(struct ktramp_image *image, const struct ktramp_tables *t, bool
 	return err;
 }
 
-/* Both ends of a table of the kernel. */
-static bool find_table(const char *start, const char *end, const void **from, const void **to)
+/* Both ends of a table of the kernel. Return: 0, -ENOENT, -ENOMEM. */
+static int find_table(const char *start, const char *end, const void **from, const void **to)
 {
-	*from = (const void *)ktramp_symbol_find(start);
-	*to = (const void *)ktramp_symbol_find(end);
-	return *from && *to;
+	return ktramp_symbol_find(start, (unsigned long *)from) ?:
+	       ktramp_symbol_find(end, (unsigned long *)to);
 }
 
 static int read_kernel_pointers(struct ktramp_image *image)
@@ -190,11 +189,13 @@ static int read_kernel_pointers(struct ktramp_image *image)
 	const void *rodata, *rodata_end, *data, *data_end;
 	int err;
 
-	if (!find_table("__start_rodata", "__end_rodata", &rodata, &rodata_end) ||
-	    !find_table("_sdata", "_edata", &data, &data_end))
+	err = find_table("__start_rodata", "__end_rodata", &rodata, &rodata_end) ?:
+	      find_table("_sdata", "_edata", &data, &data_end);
+	if (err == -ENOENT)
 		return 0;
-	err = read_pointers(image, (unsigned long)rodata, (unsigned long)rodata_end) ?:
-	      read_pointers(image, (unsigned long)data, (unsigned long)data_end);
+	if (!err)
+		err = read_pointers(image, (unsigned long)rodata, (unsigned long)rodata_end) ?:
+		      read_pointers(image, (unsigned long)data, (unsigned long)data_end);
 	if (err)
 		drop(image);
 	else
@@ -202,32 +203,54 @@ static int read_kernel_pointers(struct ktramp_image *image)
 	return err;
 }
 
-static int build_kernel(struct ktramp_image *image)
+/* A table that the kernel does not tell of leaves the image blind; missing memory does not. */
+static int find_kernel_tables(struct ktramp_image *image, struct ktramp_tables *t)
 {
 	const void *from, *to;
-	struct ktramp_tables t = {};
+	int err;
 
-	if (!find_table("_stext", "_etext", &from, &to))
-		return -ENOENT;
-	image->start = (unsigned long)from;
-	image->size = to - from;
-	if (find_table("__start___jump_table", "__stop___jump_table", &from, &to)) {
-		t.label = from;
-		t.label_end = to;
+	err = find_table("__start___jump_table", "__stop___jump_table", &from, &to);
+	if (!err) {
+		t->label = from;
+		t->label_end = to;
 	} else {
 		image->blind = IS_ENABLED(CONFIG_JUMP_LABEL);
 	}
-	if (find_table("__start_static_call_sites", "__stop_static_call_sites", &from, &to)) {
-		t.call = from;
-		t.call_end = to;
+	if (err != -ENOMEM)
+		err = find_table("__start_static_call_sites", "__stop_static_call_sites", &from,
+				 &to);
+	if (!err) {
+		t->call = from;
+		t->call_end = to;
 	} else {
 		image->blind |= IS_ENABLED(CONFIG_HAVE_STATIC_CALL_INLINE);
 	}
-	if (find_table("__start___ex_table", "__stop___ex_table", &from, &to)) {
-		t.fault = from;
-		t.fault_end = to;
+	if (err != -ENOMEM)
+		err = find_table("__start___ex_table", "__stop___ex_table", &from, &to);
+	if (!err) {
+		t->fault = from;
+		t->fault_end = to;
 	} else {
 		image->blind = true;
+	}
+	return err == -ENOMEM ? err : 0;
+}
+
+static int build_kernel(struct ktramp_image *image)
+{
+	struct ktramp_tables t = {};
+	const void *from, *to;
+	int err;
+
+	err = find_table("_stext", "_etext", &from, &to);
+	if (err)
+		return err;
+	image->start = (unsigned long)from;
+	image->size = to - from;
+	err = find_kernel_tables(image, &t);
+	if (err) {
+		drop(image);
+		return err;
 	}
 	return build(image, &t, true) ?: read_kernel_pointers(image);
 }

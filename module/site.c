@@ -22,12 +22,13 @@ static int find_symbol(const char *name, unsigned long offset, unsigned long *ad
 		       struct ktramp_refusal *r)
 {
 	struct ktramp_symbol *symbol;
-	unsigned long found = ktramp_symbol_find(name);
-	int err;
+	unsigned long found;
+	int err = ktramp_symbol_find(name, &found);
 
-	if (!found)
-		return ktramp_refuse(r, -ENOENT, KTRAMP_R_NO_SYMBOL,
-				     "the kernel has no symbol %s", name);
+	if (err == -ENOENT)
+		ktramp_refuse(r, err, KTRAMP_R_NO_SYMBOL, "the kernel has no symbol %s", name);
+	if (err)
+		return err;
 	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
 	if (!symbol)
 		return -ENOMEM;

@@ -14,28 +14,33 @@
 /**
  * ktramp_symbol_find() - the address of a symbol
  * @name: "symbol" or "module:symbol"
+ * @addr: (out) the address
  *
  * register_kprobe() looks its symbol up before anything else, and leaves the address in
  * the struct whether or not it goes on to register there. A function's entry may come back
  * as the instruction behind its endbr64.
  *
  * Context: process, sleeps. Costs millions of instructions if a kprobe may be there.
- * Return: the address, or 0.
+ * Return: 0, -ENOENT, -ENOMEM.
  */
-unsigned long ktramp_symbol_find(const char *name)
+int ktramp_symbol_find(const char *name, unsigned long *addr)
 {
 	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
-	unsigned long addr;
+	int err;
 
 	if (!kp)
-		return 0;
+		return -ENOMEM;
 	kp->symbol_name = name;
 	kp->flags = KPROBE_FLAG_DISABLED;
-	if (!register_kprobe(kp))
+	err = register_kprobe(kp);
+	if (!err)
 		unregister_kprobe(kp);
-	addr = (unsigned long)kp->addr;
+	*addr = (unsigned long)kp->addr;
 	kfree(kp);
-	return addr;
+	if (*addr)
+		return 0;
+	/* Of a lookup that failed, memory is the one reason that may be gone the next time. */
+	return err == -ENOMEM ? err : -ENOENT;
 }
 
 /**

@@ -19,7 +19,7 @@ struct ktramp_symbol {
 	char name[KSYM_NAME_LEN + MODULE_NAME_LEN + 1];
 };
 
-unsigned long ktramp_symbol_find(const char *name);
+int ktramp_symbol_find(const char *name, unsigned long *addr);
 int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr);
 int ktramp_symbol_print(char *buf, size_t size, unsigned long addr);
 
