@@ -61,6 +61,18 @@ static const char * const recursive[] = {
 	"srso_alias_safe_ret",
 	"srso_alias_untrain_ret",
 	"zen_untrain_ret",
+#ifdef CONFIG_LOCKDEP
+	"lock_acquire",
+	"lock_release",
+#endif
+#ifdef CONFIG_PROVE_RCU
+	"rcu_is_watching",
+#endif
+#ifdef CONFIG_KASAN
+	"kasan_check_range",
+	"__kasan_check_read",
+	"__kasan_check_write",
+#endif
 };
 
 static bool is_recursive(const char *name)
