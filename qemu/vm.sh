@@ -122,8 +122,8 @@ kernel_arguments() {
 	words+=(nokaslr)
 	if [ -n "$kaslr" ] || [ ! -r "$image" ]; then image=$K_bzimage; fi
 	[ -z "$kaslr" ] || words=("${words[@]/#nokaslr/kaslr}")
-	# Whoever follows each object makes the debug kernel's boot so long that ACPI gives up on
-	# the tables that route interrupts. One of the two at a time is bearable.
+	# Who follows each object makes the debug kernel's boot several times as long: kmemleak
+	# where it is asked for, and never both.
 	case $K_release-${append:-} in
 	*-debug-*kmemleak=*) words+=(no_debug_objects) ;;
 	*-debug-*) words+=(no_debug_objects kmemleak=off) ;;

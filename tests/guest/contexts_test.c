@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A hit in every context the kernel has: hard and soft interrupts, NMI, the idle task, a page
+ * fault. Each function is one that its context runs through for sure when the test makes it
+ * happen, and does not otherwise. And the functions that run before a breakpoint's
+ * handler can: no mechanism takes them.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+
+#define PACKETS		20
+#define PAGES		64
+#define SLEEPS		10
+
+/* ---- what makes a context happen; how many hits that must be at least, or -errno ---- */
+
+static int spin_for_ticks(void)
+{
+	struct timespec now;
+	time_t end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec * 1000 + now.tv_nsec / 1000000 + 100;
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end);
+	/* 100 ms are 10 ticks at the least, HZ=100. The edges may be cut. */
+	return 8;
+}
+
+static int send_packets(void)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), n;
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo))
+		return -errno;
+	for (n = 0; n < PACKETS; n++)
+		/* Nobody listens: every second one tells of the refusal of the first. */
+		if (sendto(fd, &n, sizeof(n), 0, (struct sockaddr *)&to, sizeof(to)) < 0 &&
+		    errno != ECONNREFUSED)
+			return -errno;
+	close(fd);
+	return PACKETS / 2;
+}
+
+static int touch_pages(void)
+{
+	size_t size = PAGES * 4096;
+	char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	madvise(page, size, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < size; i += 4096)
+		page[i] = 1;
+	munmap(page, size);
+	return PAGES;
+}
+
+static int go_idle(void)
+{
+	for (int i = 0; i < SLEEPS; i++)
+		usleep(20000);
+	return SLEEPS / 2;
+}
+
+/*
+ * The local APIC sends its own CPU an NMI nobody expects; the kernel says so in the log.
+ * Its registers are memory (SDM vol. 3, 10.6.1), if /dev/mem lets us.
+ */
+static int raise_nmi(void)
+{
+	int fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC), err;
+	volatile uint32_t *apic;
+
+	if (fd < 0)
+		return -errno;
+	apic = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0xfee00000);
+	err = -errno;
+	close(fd);
+	if (apic == MAP_FAILED)
+		return err;
+	kt_pin(0);
+	apic[0x310 / 4] = apic[0x20 / 4] & 0xff000000;
+	/* NMI, assert, to the CPU named above */
+	apic[0x300 / 4] = 4 << 8 | 1 << 14;
+	usleep(1000);
+	munmap((void *)apic, 4096);
+	return 1;
+}
+
+/* Nothing of what the others do. */
+static int wait_a_little(void)
+{
+	return 0;
+}
+
+/**
+ * struct context - one of them
+ * @name: of the context
+ * @function: what it runs through
+ * @happen: makes it happen
+ * @rare: without @happen, the function is not run
+ */
+struct context {
+	const char *name, *function;
+	int (*happen)(void);
+	bool rare;
+};
+
+static const struct context hard_irq = { "hard interrupt", "update_process_times", spin_for_ticks };
+static const struct context soft_irq = { "soft interrupt", "net_rx_action", send_packets, true };
+static const struct context page_fault = { "page fault", "handle_mm_fault", touch_pages };
+static const struct context idle = { "idle task", "tick_nohz_idle_enter", go_idle };
+static const struct context nmi = { "NMI", "default_get_nmi_reason", raise_nmi, true };
+
+FIXTURE(hit) {
+	int fd, id;
+	char site[KTRAMP_SITE_MAX];
+};
+
+FIXTURE_VARIANT(hit) {
+	const struct context *context;
+	unsigned int mechanism, handler;
+};
+
+#define VARIANT(where, how, mech, run)						\
+	FIXTURE_VARIANT_ADD(hit, where##_##how) {				\
+		.context = &where, .mechanism = mech, .handler = run,		\
+	}
+
+#define VARIANTS(where)								\
+	VARIANT(where, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);		\
+	VARIANT(where, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);		\
+	VARIANT(where, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);		\
+	VARIANT(where, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);			\
+	VARIANT(where, jump, KTRAMP_JUMP, KTRAMP_COUNT);			\
+	VARIANT(where, jump_regs, KTRAMP_JUMP, KTRAMP_REGS)
+
+VARIANTS(hard_irq);
+VARIANTS(soft_irq);
+VARIANTS(page_fault);
+VARIANTS(idle);
+VARIANTS(nmi);
+
+/*
+ * The first instruction of the function that the mechanism takes. Near the entry no branch
+ * has been passed yet, so that every call comes through.
+ */
+static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *variant)
+{
+	struct ktramp_create create;
+	struct ktramp_probe_info info;
+	int err = -ENOENT;
+
+	for (unsigned int off = 0; off < 24; off++) {
+		snprintf(self->site, sizeof(self->site), "%s+0x%x", variant->context->function, off);
+		err = kt_create_as(self->fd, self->site, variant->mechanism, variant->handler, 0,
+				   &create);
+		if (err == -ENOENT)
+			break;
+		if (err)
+			continue;
+		/* A jump at the entry is ftrace's. */
+		if (!kt_probe(self->fd, create.id, &info) && info.tactic != KTRAMP_TACTIC_FTRACE)
+			return create.id;
+		kt_destroy(self->fd, create.id);
+	}
+	return err;
+}
+
+FIXTURE_SETUP(hit)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	if (variant->context->happen == raise_nmi && raise_nmi() < 0)
+		SKIP(return, "no NMI can be raised here: /dev/mem does not show the APIC (iomem=relaxed)");
+	self->id = make_probe(self, variant);
+	if (self->id == -ENOENT)
+		SKIP(return, "this kernel has no function %s", variant->context->function);
+	ASSERT_LT(0, self->id);
+}
+
+FIXTURE_TEARDOWN(hit)
+{
+	close(self->fd);
+}
+
+static __u64 hits(const FIXTURE_DATA(hit) *self)
+{
+	struct ktramp_probe_info info;
+
+	return kt_probe(self->fd, self->id, &info) ? 0 : info.hits + info.missed;
+}
+
+TEST_F_TIMEOUT(hit, works_in_its_context, 120)
+{
+	struct ktramp_probe_info before, after;
+	int expected;
+	__u64 now;
+
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &before));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	if (variant->context->rare) {
+		now = hits(self);
+		EXPECT_EQ(0, wait_a_little());
+		EXPECT_EQ(now, hits(self));
+	}
+	now = hits(self);
+	expected = variant->context->happen();
+	ASSERT_LT(0, expected);
+	EXPECT_LE(expected, (int)(hits(self) - now)) {
+		TH_LOG("%s at %s", variant->context->name, self->site);
+	}
+	ASSERT_EQ(0, kt_disarm(self->fd, self->id));
+	now = hits(self);
+	ASSERT_LT(0, variant->context->happen());
+	EXPECT_EQ(now, hits(self));
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &after));
+	EXPECT_EQ(0, memcmp(before.now, after.now, sizeof(after.now)));
+}
+
+/* ---- what no probe may be on ---- */
+
+/*
+ * All of these run between an int3 and ktramp's handler, or from there to the IRET. A kernel
+ * has those that it was built with.
+ */
+static const char *const before_handler[] = {
+	"notify_die", "atomic_notifier_call_chain", "notifier_call_chain",
+	"hw_breakpoint_exceptions_notify", "kprobe_exceptions_notify", "trace_die_panic_handler",
+	"trace_die_handler", "__rcu_read_lock", "__rcu_read_unlock", "rcu_read_unlock_special",
+	"exc_int3", "asm_exc_int3", "exc_debug", "irqentry_nmi_enter", "irqentry_nmi_exit",
+	"__x86_return_thunk", "poke_int3_handler", "error_entry",
+	/* with lockdep, under the rcu_read_lock() of the notifier chain */
+	"lock_acquire", "lock_release", "lock_is_held_type", "debug_lockdep_rcu_enabled",
+	"rcu_lockdep_current_cpu_online", "lockdep_hardirqs_off",
+	"lockdep_hardirqs_on", "debug_smp_processor_id",
+};
+
+FIXTURE(refused) {
+	int fd;
+};
+
+FIXTURE_SETUP(refused)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+	close(self->fd);
+}
+
+TEST_F_TIMEOUT(refused, is_what_runs_before_the_handler_in_every_mechanism, 120)
+{
+	static const unsigned int ours[] = {
+		KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_BOOST,
+		KTRAMP_JUMP, KTRAMP_KPROBE_STEP, KTRAMP_KPROBE_OPT, KTRAMP_KPROBE_FTRACE,
+		KTRAMP_KRETPROBE, KTRAMP_FTRACE,
+	};
+	unsigned int known = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(before_handler); i++) {
+		for (unsigned int j = 0; j < ARRAY_SIZE(ours); j++) {
+			struct ktramp_create create;
+			int err = kt_create_as(self->fd, before_handler[i], ours[j], KTRAMP_COUNT, 0,
+					       &create);
+
+			if (err == -ENOENT)
+				break;
+			known += !j;
+			EXPECT_EQ(-EACCES, err) {
+				TH_LOG("%s, mechanism %u: %s", before_handler[i], ours[j], create.why);
+			}
+			if (!err)
+				kt_destroy(self->fd, create.id);
+		}
+	}
+	/* Every kernel has most of the first lines. */
+	EXPECT_LT(10U, known);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation of every request fails once (/proc/self/fail-nth, Documentation/
+ * fault-injection in the kernel's tree). For the n-th allocation, n from 1 up to the first
+ * that the request does not make any more:
+ *
+ *	the request succeeds in spite of it, or says -ENOMEM;
+ *	probes and slots are as many as they were, the text is byte for byte what it was;
+ *	the same request, asked again, succeeds.
+ *
+ * Behind all of them, kmemleak finds nothing. The kernel must inject faults (6.12-debug does).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define PROBES		"/sys/kernel/debug/ktramp/probes"
+
+/* A request that allocates more often is a runaway. */
+#define NTH_MAX		1000
+
+/* kmemleak does not report what is younger than 5 s. */
+#define YOUNG		6
+
+struct subject {
+	int fd, id;
+	unsigned int mechanism, handler;
+	const char *site;
+};
+
+/**
+ * struct request - something that allocates
+ * @run: with faults
+ * @undo: without, after it succeeded; leaves the subject as it was
+ */
+struct request {
+	int (*run)(struct subject *s);
+	int (*undo)(struct subject *s);
+};
+
+/* ---- requests ---- */
+
+static int create(struct subject *s)
+{
+	struct ktramp_create create;
+	int err = kt_create_as(s->fd, s->site, s->mechanism, s->handler, 0, &create);
+
+	s->id = err ? 0 : (int)create.id;
+	return err;
+}
+
+static int destroy(struct subject *s)
+{
+	return kt_destroy(s->fd, s->id);
+}
+
+static int arm(struct subject *s)
+{
+	return kt_arm(s->fd, s->id);
+}
+
+static int disarm(struct subject *s)
+{
+	return kt_disarm(s->fd, s->id);
+}
+
+static int create_and_arm(struct subject *s)
+{
+	int err = create(s);
+
+	if (!err)
+		err = arm(s);
+	/* A fault in arming leaves a probe behind, as it should. */
+	if (err && s->id)
+		kt_destroy(s->fd, s->id);
+	return err;
+}
+
+static int open_and_close(struct subject *s)
+{
+	int fd = kt_open();
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int read_list(struct subject *s)
+{
+	static char buf[65536];
+	int n = kt_read_file(PROBES, buf, sizeof(buf));
+
+	/* kt_read_file() does not keep the errno of a read. */
+	return n == -EIO ? -ENOMEM : n < 0 ? n : 0;
+}
+
+static int write_line(struct subject *s)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "jump %s\n", s->site);
+	return kt_write_file(PROBES, line);
+}
+
+static int write_removal(struct subject *s)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "-%s\n", s->site);
+	return kt_write_file(PROBES, line);
+}
+
+static int start_load(struct subject *s)
+{
+	struct ktramp_load load;
+
+	return kt_load(s->fd, KTRAMP_LOAD_START, &load);
+}
+
+static int stop_load(struct subject *s)
+{
+	struct ktramp_load load;
+
+	return kt_load(s->fd, KTRAMP_LOAD_STOP, &load);
+}
+
+static int list_probes(struct subject *s)
+{
+	struct ktramp_probe_info info = {
+		.size = sizeof(info), .flags = KTRAMP_PROBE_NEXT, .id = 1,
+	};
+	int err = kt_ioctl(s->fd, KTRAMP_IOC_PROBE, &info);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int run_target(struct subject *s)
+{
+	struct ktramp_run run;
+
+	return kt_run(s->fd, 0, 0, 10, KTRAMP_RUN_TRAPS, &run);
+}
+
+static int nothing(struct subject *s)
+{
+	return 0;
+}
+
+static const struct request creating = { create, destroy };
+static const struct request arming = { arm, disarm };
+static const struct request disarming = { disarm, arm };
+static const struct request whole = { create_and_arm, destroy };
+static const struct request opening = { open_and_close, nothing };
+static const struct request listing = { list_probes, nothing };
+static const struct request reading = { read_list, nothing };
+static const struct request writing = { write_line, write_removal };
+static const struct request loading = { start_load, stop_load };
+static const struct request running = { run_target, nothing };
+
+/* ---- faults ---- */
+
+static const char *const knobs[] = { "failslab", "fail_page_alloc" };
+
+/* Sleeping allocations are meant, of any order, and no trace of each in the log. */
+static int prepare_faults(void)
+{
+	static const char *const values[][2] = {
+		{ "ignore-gfp-wait", "N" }, { "verbose", "0" },
+	};
+	char path[128];
+	int err;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(knobs); i++) {
+		for (unsigned int j = 0; j < ARRAY_SIZE(values); j++) {
+			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", knobs[i], values[j][0]);
+			err = kt_write_file(path, values[j][1]);
+			if (err)
+				return err;
+		}
+	}
+	err = kt_write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	return err ?: kt_write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
+}
+
+/* One descriptor, opened in advance: opening allocates. */
+static int fail_nth(int fd, unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	return pwrite(fd, text, len, 0) == len ? 0 : -errno;
+}
+
+/* Did the allocation fail that was to? What is left of the count is taken back. */
+static int was_injected(int fd)
+{
+	char text[16] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return -errno;
+	return fail_nth(fd, 0) ?: !strtoul(text, NULL, 10);
+}
+
+/* What every other test here stands on: a fault that is asked for does come. */
+TEST(injection_reaches_a_request)
+{
+	struct subject s = { .mechanism = KTRAMP_INT3_EMULATE, .handler = KTRAMP_COUNT, .site = "lea" };
+	int nth;
+
+	if (access(FAIL_NTH, W_OK))
+		SKIP(return, "this kernel injects no faults (CONFIG_FAULT_INJECTION_DEBUG_FS)");
+	ASSERT_EQ(0, prepare_faults());
+	nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, nth);
+	s.fd = kt_open();
+	ASSERT_LE(0, s.fd);
+	ASSERT_EQ(0, fail_nth(nth, 1));
+	EXPECT_EQ(-ENOMEM, create(&s));
+	EXPECT_EQ(1, was_injected(nth));
+	EXPECT_EQ(0, create(&s));
+	close(s.fd);
+	close(nth);
+	/* What was lost before is not about ktramp. */
+	kt_write_file(KMEMLEAK, "scan");
+	kt_write_file(KMEMLEAK, "clear");
+}
+
+FIXTURE(fault) {
+	struct subject s;
+	int nth;
+	struct ktramp_target_info before;
+	struct ktramp_info info;
+};
+
+/*
+ * @request: what is asked for
+ * @mechanism, @handler, @site: of the probe
+ * @state: what it is before the request: KTRAMP_NEW, KTRAMP_ARMED, or 0, there is none
+ */
+FIXTURE_VARIANT(fault) {
+	const struct request *request;
+	unsigned int mechanism, handler, state;
+	const char *site;
+};
+
+#define VARIANT(name, asked, mech, run, needs, at)				\
+	FIXTURE_VARIANT_ADD(fault, name) {					\
+		.request = &asked, .mechanism = mech, .handler = run,		\
+		.state = needs, .site = at,					\
+	}
+
+VARIANT(open, opening, 0, 0, 0, "lea");
+VARIANT(list, listing, 0, 0, 0, "lea");
+VARIANT(run_traps, running, 0, 0, 0, "lea");
+VARIANT(debugfs_read, reading, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "lea");
+VARIANT(debugfs_write, writing, 0, 0, 0, "lea");
+VARIANT(load_threads, loading, 0, 0, 0, "lea");
+VARIANT(create_emulate, creating, KTRAMP_INT3_EMULATE, KTRAMP_COUNT, 0, "lea");
+VARIANT(create_step_tf, creating, KTRAMP_INT3_STEP_TF, KTRAMP_REGS, 0, "lea");
+VARIANT(create_jump, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "lea");
+VARIANT(create_jump_regs, creating, KTRAMP_JUMP, KTRAMP_REGS, 0, "lea");
+VARIANT(create_jump_pinned, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "targeted");
+VARIANT(create_jump_in_kernel, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "vfs_read");
+VARIANT(arm_step_int3, arming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_NEW, "lea");
+VARIANT(arm_jump, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "lea");
+VARIANT(arm_jump_pinned, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "targeted");
+VARIANT(disarm_step_int3, disarming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
+VARIANT(disarm_jump, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
+VARIANT(disarm_jump_pinned, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "targeted");
+VARIANT(kprobe_step, whole, KTRAMP_KPROBE_STEP, KTRAMP_COUNT, 0, "lea");
+VARIANT(kprobe_opt, whole, KTRAMP_KPROBE_OPT, KTRAMP_COUNT, 0, "lea");
+VARIANT(kprobe_ftrace, whole, KTRAMP_KPROBE_FTRACE, KTRAMP_COUNT, 0, "lea");
+VARIANT(kretprobe, whole, KTRAMP_KRETPROBE, KTRAMP_COUNT, 0, "lea");
+VARIANT(ftrace, whole, KTRAMP_FTRACE, KTRAMP_COUNT, 0, "lea");
+VARIANT(fprobe, whole, KTRAMP_FPROBE, KTRAMP_COUNT, 0, "lea");
+
+FIXTURE_SETUP(fault)
+{
+	int index;
+
+	if (access(FAIL_NTH, W_OK))
+		SKIP(return, "this kernel injects no faults (CONFIG_FAULT_INJECTION_DEBUG_FS)");
+	ASSERT_EQ(0, prepare_faults());
+	self->nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->nth);
+	self->s = (struct subject){
+		.fd = kt_open(), .mechanism = variant->mechanism, .handler = variant->handler,
+		.site = variant->site,
+	};
+	ASSERT_LE(0, self->s.fd);
+	if (variant->state) {
+		ASSERT_EQ(0, create(&self->s));
+		if (variant->state == KTRAMP_ARMED)
+			ASSERT_EQ(0, arm(&self->s));
+	}
+	index = kt_target_index(self->s.fd, strchr(variant->site, '_') ? "lea" : variant->site);
+	ASSERT_LE(0, index);
+	ASSERT_EQ(0, kt_target(self->s.fd, index, &self->before));
+	ASSERT_EQ(0, kt_info(self->s.fd, &self->info));
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	close(self->nth);
+	close(self->s.fd);
+}
+
+static void expect_unchanged(struct __test_metadata *_metadata, const FIXTURE_DATA(fault) *self,
+			     unsigned int n)
+{
+	struct ktramp_target_info after;
+	struct ktramp_info info;
+
+	ASSERT_EQ(0, kt_info(self->s.fd, &info));
+	EXPECT_EQ(self->info.nr_probes, info.nr_probes) {
+		TH_LOG("probes were left behind by allocation %u", n);
+	}
+	EXPECT_EQ(self->info.slot_bytes, info.slot_bytes) {
+		TH_LOG("slots were left behind by allocation %u", n);
+	}
+	ASSERT_EQ(0, kt_target(self->s.fd, self->before.index, &after));
+	EXPECT_EQ(0, memcmp(self->before.bytes, after.bytes, sizeof(after.bytes))) {
+		TH_LOG("the text changed with allocation %u", n);
+	}
+}
+
+TEST_F_TIMEOUT(fault, in_any_allocation_is_an_error_and_nothing_else, 300)
+{
+	unsigned int n, injected = 0, refused = 0;
+
+	for (n = 1; n < NTH_MAX; n++) {
+		int err, hit;
+
+		ASSERT_EQ(0, fail_nth(self->nth, n));
+		err = variant->request->run(&self->s);
+		hit = was_injected(self->nth);
+		ASSERT_LE(0, hit);
+		if (!hit) {
+			/* It makes fewer than n: nothing failed. */
+			ASSERT_EQ(0, err);
+			ASSERT_EQ(0, variant->request->undo(&self->s));
+			break;
+		}
+		injected++;
+		if (err) {
+			refused++;
+			EXPECT_EQ(-ENOMEM, err) {
+				TH_LOG("allocation %u", n);
+			}
+			expect_unchanged(_metadata, self, n);
+			ASSERT_EQ(0, variant->request->run(&self->s)) {
+				TH_LOG("again, after allocation %u failed", n);
+			}
+		}
+		ASSERT_EQ(0, variant->request->undo(&self->s));
+		expect_unchanged(_metadata, self, n);
+	}
+	EXPECT_GT(NTH_MAX, n);
+	TH_LOG("%u allocations failed, %u requests with them", injected, refused);
+}
+
+/* The first look at the kernel's text is what allocates most: with a fresh module each time. */
+FIXTURE(fresh_module) {
+};
+
+FIXTURE_SETUP(fresh_module)
+{
+}
+
+FIXTURE_TEARDOWN(fresh_module)
+{
+}
+
+TEST_F_TIMEOUT(fresh_module, fails_cleanly_whatever_allocation_fails, 400)
+{
+	struct subject s = { .mechanism = KTRAMP_JUMP, .handler = KTRAMP_COUNT, .site = "vfs_read" };
+	unsigned int n, refused = 0;
+	int nth, hit = 1;
+
+	if (access(FAIL_NTH, W_OK))
+		SKIP(return, "this kernel injects no faults (CONFIG_FAULT_INJECTION_DEBUG_FS)");
+	ASSERT_EQ(0, prepare_faults());
+	nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, nth);
+	for (n = 1; n < NTH_MAX && hit; n++) {
+		int err;
+
+		ASSERT_EQ(0, kt_unload_module());
+		ASSERT_EQ(0, kt_load_module());
+		s.fd = kt_open();
+		ASSERT_LE(0, s.fd);
+		ASSERT_EQ(0, fail_nth(nth, n));
+		err = create(&s);
+		hit = was_injected(nth);
+		ASSERT_LE(0, hit);
+		if (err) {
+			EXPECT_EQ(-ENOMEM, err) {
+				TH_LOG("allocation %u", n);
+			}
+			refused++;
+			ASSERT_EQ(0, create(&s));
+		}
+		ASSERT_EQ(0, destroy(&s));
+		close(s.fd);
+	}
+	EXPECT_FALSE(hit);
+	EXPECT_LT(0U, refused);
+	TH_LOG("%u allocations failed, %u requests with them", n - 2, refused);
+	close(nth);
+}
+
+/* Behind all the others. What is on its way at the first look is not at the second. */
+FIXTURE(leaks) {
+};
+
+FIXTURE_SETUP(leaks)
+{
+}
+
+FIXTURE_TEARDOWN(leaks)
+{
+}
+
+TEST_F_TIMEOUT(leaks, are_none_behind_all_of_these, 200)
+{
+	static char text[8192];
+
+	/* Without memory to spare it switches itself off, and refuses. */
+	if (kt_write_file(KMEMLEAK, "scan"))
+		SKIP(return, "kmemleak is off (CONFIG_DEBUG_KMEMLEAK, kmemleak=on)");
+	for (int look = 0; look < 2; look++) {
+		sleep(YOUNG);
+		ASSERT_EQ(0, kt_write_file(KMEMLEAK, "scan"));
+	}
+	ASSERT_LE(0, kt_read_file(KMEMLEAK, text, sizeof(text)));
+	EXPECT_STREQ("", text);
+}
+
+TEST_HARNESS_MAIN
