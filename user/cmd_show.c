@@ -164,14 +164,14 @@ static int create(struct show *show)
 	return err ? err : read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
 }
 
-static int attach(struct show *show)
+static int attach_program(struct show *show)
 {
 	int err = bpf_counter_attach(show->counter, &show->view.probe);
 
 	return err ? complain("attach the program", err, bpf_why(err)) : 0;
 }
 
-static int detach(struct show *show)
+static int detach_program(struct show *show)
 {
 	int err;
 
@@ -186,7 +186,7 @@ static int counted_run(struct show *show)
 	uint64_t before = bpf_counter_read(show->counter);
 	int err, detach_err;
 
-	if (show->expect->fleeting && attach(show))
+	if (show->expect->fleeting && attach_program(show))
 		return -EIO;
 	err = dev_run(show->dev, &show->run);
 	show->run.hits = bpf_counter_read(show->counter) - before;
@@ -194,7 +194,7 @@ static int counted_run(struct show *show)
 		return err;
 	if (!err && (!show->run.now_len || show->run.now[0] != show->expect->first))
 		err = -EAGAIN;
-	detach_err = detach(show);
+	detach_err = detach_program(show);
 	return detach_err ? detach_err : err;
 }
 
@@ -262,7 +262,7 @@ static int inspect_watched(struct show *show)
 	if (expect->fleeting)
 		return inspect(show);
 
-	err = attach(show);
+	err = attach_program(show);
 	if (err)
 		return err;
 	if (expect->optimization == 1)
@@ -271,7 +271,7 @@ static int inspect_watched(struct show *show)
 		p_err("the kernel did not make a jump of it: not optimizable");
 	else
 		err = inspect(show);
-	detach_err = detach(show);
+	detach_err = detach_program(show);
 	return err ? err : detach_err;
 }
 
