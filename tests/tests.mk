@@ -25,6 +25,8 @@ GUEST_TESTS += state
 guest-out := $(O)/tests/guest
 guest-obj := $(O)/tests/obj
 guest-bin := $(GUEST_TESTS:%=$(guest-out)/%_test)
+# What a user of ktramp bpf has made himself.
+guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o
 
 # The kernel's own harness, out of the cache. Asked for only when a test is compiled.
 HARNESS = $(shell qemu/source)
@@ -83,7 +85,10 @@ lint: deps-build deps-check ## check the sources themselves
 host-tests: $(HOST_TESTS)
 
 .PHONY: guest-tests
-guest-tests: $(guest-bin) $(guest-out)/all
+guest-tests: $(guest-bin) $(guest-out)/all $(guest-objects)
+
+$(guest-objects): $(guest-out)/%: $(O)/bpf/% | $(guest-out)
+	$(Q)cp $< $@
 
 $(guest-out)/all: tests/guest/all | $(guest-out)
 	$(Q)install -m 755 $< $@

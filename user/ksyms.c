@@ -50,3 +50,92 @@ int ksyms_resolve(struct ksym *syms, size_t n)
 	fclose(file);
 	return 0;
 }
+
+/* ---- all of them, for who asks about each hit ---- */
+
+struct ksym_table {
+	size_t nr;
+	size_t max;
+	struct ksym_entry {
+		uint64_t start;
+		char *name;
+	} *entry;
+};
+
+static int by_start(const void *a, const void *b)
+{
+	const struct ksym_entry *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static bool table_put(struct ksym_table *table, uint64_t start, const char *name)
+{
+	if (table->nr == table->max) {
+		size_t max = table->max ? 2 * table->max : 65536;
+		struct ksym_entry *grown = reallocarray(table->entry, max, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		table->entry = grown;
+		table->max = max;
+	}
+	table->entry[table->nr].start = start;
+	table->entry[table->nr].name = strndup(name, strcspn(name, " \t\n"));
+	return table->entry[table->nr].name && ++table->nr;
+}
+
+/* Return: NULL where there are none to be read; addresses are then printed as numbers. */
+struct ksym_table *ksym_table_load(void)
+{
+	struct ksym_table *table = calloc(1, sizeof(*table));
+	FILE *file = table ? fopen("/proc/kallsyms", "re") : NULL;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0) {
+		char *rest;
+		uint64_t start = strtoull(line, &rest, 16);
+
+		if (start && strlen(rest) > 3 && tolower((unsigned char)rest[1]) == 't' &&
+		    !table_put(table, start, rest + 3))
+			break;
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	if (table)
+		qsort(table->entry, table->nr, sizeof(*table->entry), by_start);
+	return table;
+}
+
+const char *ksym_table_name(const struct ksym_table *table, uint64_t address, char *buf,
+			    size_t size)
+{
+	size_t low = 0, high = table ? table->nr : 0;
+
+	/* The last one that does not begin behind the address. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (table->entry[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || address - table->entry[low - 1].start >= REACH)
+		snprintf(buf, size, "0x%llx", (unsigned long long)address);
+	else
+		snprintf(buf, size, "%s+0x%llx", table->entry[low - 1].name,
+			 (unsigned long long)(address - table->entry[low - 1].start));
+	return buf;
+}
+
+void ksym_table_free(struct ksym_table *table)
+{
+	for (size_t i = 0; table && i < table->nr; i++)
+		free(table->entry[i].name);
+	if (table)
+		free(table->entry);
+	free(table);
+}

@@ -51,6 +51,9 @@ int cmd_remove(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
 int cmd_arming(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_bpf(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
+int cmd_reloc(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
@@ -228,6 +231,13 @@ struct ksym {
 };
 
 int ksyms_resolve(struct ksym *syms, size_t n);
+
+struct ksym_table;
+
+struct ksym_table *ksym_table_load(void);
+const char *ksym_table_name(const struct ksym_table *table, uint64_t address, char *buf,
+			    size_t size);
+void ksym_table_free(struct ksym_table *table);
 
 /* text.c */
 struct text {

@@ -15,7 +15,7 @@ user-cflags += -Werror=int-conversion -Wmissing-prototypes -Wstrict-prototypes -
 # Text that does not fit its line is cut, which is what snprintf is for.
 user-cflags += -Wno-format-truncation
 # Skeletons are included by name; libbpf is static too, with what it is made of.
-user-cflags += -I$(O)/bpf
+user-cflags += -I$(O)/bpf -Ibpf -Iuser
 user-ldlibs := -lcapstone -ljansson -lbpf -lelf -lz -lm
 
 user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
@@ -23,8 +23,21 @@ user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
 .PHONY: user
 user: $(user-bin)
 
-$(user-bin): $(user-obj)
+$(user-bin): $(user-obj) $(O)/user/btfs.o
 	$(call user-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(user-ldlibs)
+
+# Types of the kernels in BTF_KERNELS that have none of their own. Made anew when the list
+# changes, or the programs that they are for.
+$(O)/user/btfs.kernels: FORCE | $(O)/user
+	@echo '$(BTF_KERNELS)' | cmp -s - $@ || echo '$(BTF_KERNELS)' >$@
+
+.PHONY: FORCE
+
+$(O)/user/btfs.c: $(O)/user/btfs.kernels $(bpf-obj) bpf/btfs
+	$(call user-say,GEN)bpf/btfs $@ $(bpf-obj) -- $(BTF_KERNELS)
+
+$(O)/user/btfs.o: $(O)/user/btfs.c user/btfs.h
+	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -c -o $@ $<
 
 $(O)/user/%.o: user/%.c user/user.mk | $(O)/user $(bpf-skel)
 	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -MMD -MP -c -o $@ $<

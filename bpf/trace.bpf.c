@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tell of each hit: who, where, with which registers, called by whom.
+ */
+#include "core.h"
+#include "trace.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+/* The ring is full: the command cannot read as fast as this is hit. */
+static void lose(void)
+{
+	__u32 slot = 0;
+	__u64 *count = bpf_map_lookup_elem(&lost, &slot);
+
+	if (count)
+		(*count)++;
+}
+
+const volatile bool want_stack;
+
+SEC("kprobe")
+int trace_hit(struct pt_regs *ctx)
+{
+	struct trace_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (!event) {
+		lose();
+		return 0;
+	}
+	event->time = bpf_ktime_get_ns();
+	event->pid = id;
+	event->tgid = id >> 32;
+	event->cpu = bpf_get_smp_processor_id();
+	event->reserved = 0;
+	event->exit_code = -1;
+	if (bpf_core_field_exists(task->exit_code))
+		event->exit_code = BPF_CORE_READ(task, exit_code);
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	event->regs = *ctx;
+	/* RIP is behind the site's first byte, as kprobes have it. */
+	event->regs.rip--;
+	event->stack_bytes = 0;
+	if (want_stack)
+		event->stack_bytes = bpf_get_stack(ctx, event->stack, sizeof(event->stack), 0);
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
