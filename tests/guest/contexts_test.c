@@ -251,8 +251,9 @@ static const char *const before_handler[] = {
 	"__x86_return_thunk", "poke_int3_handler", "error_entry",
 	/* with lockdep, under the rcu_read_lock() of the notifier chain */
 	"lock_acquire", "lock_release", "lock_is_held_type", "debug_lockdep_rcu_enabled",
-	"rcu_lockdep_current_cpu_online", "lockdep_hardirqs_off",
-	"lockdep_hardirqs_on", "debug_smp_processor_id",
+	"lockdep_hardirqs_off", "lockdep_hardirqs_on", "debug_smp_processor_id",
+	/* with KASAN */
+	"kasan_check_range", "__kasan_check_read",
 };
 
 FIXTURE(refused) {
