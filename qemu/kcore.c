@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: kcore START END >FILE\n");
 		return 2;
 	}
-	if (fd < 0 || read(fd, &eh, sizeof(eh)) != sizeof(eh) || memcmp(eh.e_ident, ELFMAG, SELFMAG))
+	if (fd < 0 || read(fd, &eh, sizeof(eh)) != sizeof(eh) ||
+	    memcmp(eh.e_ident, ELFMAG, SELFMAG))
 		return die(KCORE);
 	start = strtoul(argv[1], NULL, 16);
 	end = strtoul(argv[2], NULL, 16);

@@ -44,7 +44,8 @@ static int spin_for_ticks(void)
 static int send_packets(void)
 {
 	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_family = AF_INET, .sin_port = htons(9),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), n;
@@ -125,7 +126,10 @@ struct context {
 	bool rare;
 };
 
-static const struct context hard_irq = { "hard interrupt", "update_process_times", spin_for_ticks };
+static const struct context hard_irq = {
+	"hard interrupt", "update_process_times", spin_for_ticks,
+};
+
 static const struct context soft_irq = { "soft interrupt", "net_rx_action", send_packets, true };
 static const struct context page_fault = { "page fault", "handle_mm_fault", touch_pages };
 static const struct context idle = { "idle task", "tick_nohz_idle_enter", go_idle };
@@ -143,22 +147,39 @@ FIXTURE_VARIANT(hit) {
 
 #define VARIANT(where, how, mech, run)						\
 	FIXTURE_VARIANT_ADD(hit, where##_##how) {				\
-		.context = &where, .mechanism = mech, .handler = run,		\
+		.context = &(where), .mechanism = mech, .handler = run,		\
 	}
 
-#define VARIANTS(where)								\
-	VARIANT(where, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);		\
-	VARIANT(where, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);		\
-	VARIANT(where, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);		\
-	VARIANT(where, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);			\
-	VARIANT(where, jump, KTRAMP_JUMP, KTRAMP_COUNT);			\
-	VARIANT(where, jump_regs, KTRAMP_JUMP, KTRAMP_REGS)
-
-VARIANTS(hard_irq);
-VARIANTS(soft_irq);
-VARIANTS(page_fault);
-VARIANTS(idle);
-VARIANTS(nmi);
+VARIANT(hard_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(hard_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(hard_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(hard_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(hard_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(hard_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(soft_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(soft_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(soft_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(soft_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(soft_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(soft_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(page_fault, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(page_fault, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(page_fault, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(page_fault, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(page_fault, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(page_fault, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(idle, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(idle, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(idle, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(idle, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(idle, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(idle, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(nmi, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(nmi, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(nmi, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(nmi, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(nmi, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(nmi, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
 
 /*
  * The first instruction of the function that the mechanism takes. Near the entry no branch
@@ -171,7 +192,8 @@ static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *varia
 	int err = -ENOENT;
 
 	for (unsigned int off = 0; off < 24; off++) {
-		snprintf(self->site, sizeof(self->site), "%s+0x%x", variant->context->function, off);
+		snprintf(self->site, sizeof(self->site), "%s+0x%x", variant->context->function,
+			 off);
 		err = kt_create_as(self->fd, self->site, variant->mechanism, variant->handler, 0,
 				   &create);
 		if (err == -ENOENT)
@@ -191,7 +213,7 @@ FIXTURE_SETUP(hit)
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
 	if (variant->context->happen == raise_nmi && raise_nmi() < 0)
-		SKIP(return, "no NMI can be raised here: /dev/mem does not show the APIC (iomem=relaxed)");
+		SKIP(return, "/dev/mem does not show the APIC, which raises NMIs (iomem=relaxed)");
 	self->id = make_probe(self, variant);
 	if (self->id == -ENOENT)
 		SKIP(return, "this kernel has no function %s", variant->context->function);
@@ -282,15 +304,15 @@ TEST_F_TIMEOUT(refused, is_what_runs_before_the_handler_in_every_mechanism, 120)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(before_handler); i++) {
 		for (unsigned int j = 0; j < ARRAY_SIZE(ours); j++) {
+			const char *name = before_handler[i];
 			struct ktramp_create create;
-			int err = kt_create_as(self->fd, before_handler[i], ours[j], KTRAMP_COUNT, 0,
-					       &create);
+			int err = kt_create_as(self->fd, name, ours[j], KTRAMP_COUNT, 0, &create);
 
 			if (err == -ENOENT)
 				break;
 			known += !j;
 			EXPECT_EQ(-EACCES, err) {
-				TH_LOG("%s, mechanism %u: %s", before_handler[i], ours[j], create.why);
+				TH_LOG("%s, mechanism %u: %s", name, ours[j], create.why);
 			}
 			if (!err)
 				kt_destroy(self->fd, create.id);

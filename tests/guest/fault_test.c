@@ -183,7 +183,8 @@ static int prepare_faults(void)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(knobs); i++) {
 		for (unsigned int j = 0; j < ARRAY_SIZE(values); j++) {
-			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", knobs[i], values[j][0]);
+			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", knobs[i],
+				 values[j][0]);
 			err = kt_write_file(path, values[j][1]);
 			if (err)
 				return err;
@@ -215,7 +216,9 @@ static int was_injected(int fd)
 /* What every other test here stands on: a fault that is asked for does come. */
 TEST(injection_reaches_a_request)
 {
-	struct subject s = { .mechanism = KTRAMP_INT3_EMULATE, .handler = KTRAMP_COUNT, .site = "lea" };
+	struct subject s = {
+		.mechanism = KTRAMP_INT3_EMULATE, .handler = KTRAMP_COUNT, .site = "lea",
+	};
 	int nth;
 
 	if (access(FAIL_NTH, W_OK))
@@ -294,7 +297,7 @@ FIXTURE_VARIANT(fault) {
 
 #define VARIANT(name, asked, mech, run, needs, at)				\
 	FIXTURE_VARIANT_ADD(fault, name) {					\
-		.request = &asked, .mechanism = mech, .handler = run,		\
+		.request = &(asked), .mechanism = mech, .handler = run,		\
 		.state = needs, .site = at,					\
 	}
 
@@ -428,7 +431,9 @@ FIXTURE_TEARDOWN(fresh_module)
 
 TEST_F_TIMEOUT(fresh_module, fails_cleanly_whatever_allocation_fails, 400)
 {
-	struct subject s = { .mechanism = KTRAMP_JUMP, .handler = KTRAMP_COUNT, .site = "vfs_read" };
+	struct subject s = {
+		.mechanism = KTRAMP_JUMP, .handler = KTRAMP_COUNT, .site = "vfs_read",
+	};
 	unsigned int n, refused = 0;
 	int nth, log, hit = 1;
 

@@ -258,7 +258,8 @@ static bool check_copy(const struct ktramp_site *site, const struct ktramp_regio
 		u32 at = region->at[nr];
 
 		REQUIRE(falls ? at == end : at >= end, "an instruction is skipped");
-		REQUIRE(falls || check_entry(region, at), "code that nobody can come to is displaced");
+		REQUIRE(falls || check_entry(region, at),
+			"displaced code cannot be come to");
 		if (!check_padding(site, end, at))
 			return false;
 		REQUIRE(decode(&from, code + at, left - at, site->addr + at),
@@ -269,7 +270,8 @@ static bool check_copy(const struct ktramp_site *site, const struct ktramp_regio
 		end = at + from.insn.length;
 		falls = !never_falls_through(&from);
 		if (from.insn.mnemonic == ZYDIS_MNEMONIC_CALL)
-			REQUIRE(check_entry(region, end), "a displaced call returns into the jump");
+			REQUIRE(check_entry(region, end),
+				"a displaced call returns into the jump");
 	}
 	REQUIRE(r->at - start == region->copied, "the copy has another length");
 	REQUIRE(region->ends == !falls, "wrong about where the code ends");
@@ -408,7 +410,8 @@ static void mark(struct ktramp_func *func, size_t index)
 		if (kernel_bit(kernel.fixup, from + at))
 			func->marks[at] |= KTRAMP_M_FIXUP;
 	}
-	for (size_t i = index; i-- && func->addr - kernel.func[i].addr - kernel.func[i].size < REACH;)
+	for (size_t i = index; i-- > 0 &&
+	     func->addr - kernel.func[i].addr - kernel.func[i].size < REACH;)
 		if (!mark_from(func, &kernel.func[i]))
 			break;
 	for (size_t i = index + 1; i < kernel.nr_funcs &&
@@ -462,14 +465,16 @@ static const char *const tactics[] = {
 };
 
 static const char *const reasons[] = {
-	[KTRAMP_R_DECODE] = "not decoded", [KTRAMP_R_PATCHED] = "owned by a jump label or static call",
+	[KTRAMP_R_DECODE] = "not decoded",
+	[KTRAMP_R_PATCHED] = "owned by a jump label or static call",
 	[KTRAMP_R_TRAPS] = "traps itself", [KTRAMP_R_FAULTS] = "has an exception table entry",
 	[KTRAMP_R_SHORT] = "too near the function's end", [KTRAMP_R_TARGETED] = "branched into",
 	[KTRAMP_R_INDIRECT] = "the function jumps indirectly",
 	[KTRAMP_R_REGION] = "cannot be displaced",
 };
 
-static void print_row(const char *const *names, size_t nr, unsigned int i, u64 count, const char *what)
+static void print_row(const char *const *names, size_t nr, unsigned int i, u64 count,
+		      const char *what)
 {
 	if (!count)
 		return;
@@ -490,10 +495,12 @@ static double report(void)
 	       (unsigned long long)tally.insns, (unsigned long long)tally.copies);
 	for (unsigned int i = 0; i < NR_TACTICS; i++) {
 		jumps += tally.tactic[i];
-		print_row(tactics, sizeof(tactics) / sizeof(*tactics), i, tally.tactic[i], "jump by");
+		print_row(tactics, sizeof(tactics) / sizeof(*tactics), i, tally.tactic[i],
+			  "jump by");
 	}
 	for (unsigned int i = 0; i < NR_REASONS; i++)
-		print_row(reasons, sizeof(reasons) / sizeof(*reasons), i, tally.reason[i], "refused,");
+		print_row(reasons, sizeof(reasons) / sizeof(*reasons), i, tally.reason[i],
+			  "refused,");
 	printf("#   %llu of those branched into are not, as Zydis sees it\n",
 	       (unsigned long long)tally.chance);
 	return tally.insns > none ? 100.0 * jumps / (tally.insns - none) : 0;
@@ -534,7 +541,8 @@ int main(int argc, char **argv)
 	int opt;
 
 	while ((opt = getopt(argc, argv, "n:")) != -1) {
-		if (opt != 'n' || (step = (unsigned int)atoi(optarg)) < 1) {
+		step = opt == 'n' ? (unsigned int)atoi(optarg) : 0;
+		if (step < 1) {
 			fprintf(stderr, "usage: %s [-n STEP] VMLINUX=TEXT...\n", argv[0]);
 			return 2;
 		}
