@@ -16,6 +16,7 @@ GUEST_TESTS += door
 GUEST_TESTS += engine
 GUEST_TESTS += exits
 GUEST_TESTS += fault
+GUEST_TESTS += flood
 GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
@@ -26,7 +27,7 @@ guest-out := $(O)/tests/guest
 guest-obj := $(O)/tests/obj
 guest-bin := $(GUEST_TESTS:%=$(guest-out)/%_test)
 # What a user of ktramp bpf has made himself.
-guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o
+guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o $(guest-out)/moved.bpf.o
 
 # The kernel's own harness, out of the cache. Asked for only when a test is compiled.
 HARNESS = $(shell qemu/source)
@@ -101,9 +102,9 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
-$(guest-out)/bpf_test: guest-ldlibs := -lbpf -lelf -lz
-$(guest-obj)/bpf_test.o: guest-cflags += -I$(O)/bpf
-$(guest-obj)/bpf_test.o: $(O)/bpf/progs.skel.h
+$(guest-out)/bpf_test $(guest-out)/flood_test: guest-ldlibs := -lbpf -lelf -lz
+$(guest-obj)/bpf_test.o $(guest-obj)/flood_test.o: guest-cflags += -I$(O)/bpf
+$(guest-obj)/bpf_test.o $(guest-obj)/flood_test.o: $(O)/bpf/progs.skel.h
 # Of several files, and with the module's own decoder.
 guest-state := state_bench state_form state_make state_diff insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)

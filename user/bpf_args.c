@@ -38,13 +38,16 @@ static void split_site(const char *site, char *module, char *function, size_t si
 	function[strcspn(function, "+ ")] = '\0';
 }
 
-/* Only there do the registers hold the arguments. 5 is ftrace's call, 4 an endbr64. */
-static bool is_entry(const struct ktramp_probe_info *probe)
+/*
+ * Only there do the registers hold the arguments. In front of the function's own code are an
+ * endbr64, of 4 bytes, on kernels with IBT, and ftrace's call of 5.
+ */
+static bool is_entry(const struct ktramp_probe_info *probe, bool ibt)
 {
 	const char *offset = strrchr(probe->site, '+');
 	unsigned long at = offset ? strtoul(offset + 1, NULL, 0) : 0;
 
-	return at <= 9;
+	return at == 0 || (ibt ? at == 4 || at == 9 : at == 5);
 }
 
 static const struct btf_type *skip_names(const struct btf *btf, uint32_t id)
@@ -146,16 +149,17 @@ static int fill_by_name(struct bpf_args *args, const struct bpf_types *types, co
 /**
  * bpf_args_find() - find the arguments of the function that a probe is at the entry of
  * @args: (out) to be given to bpf_args_free()
+ * @dev: the device
  * @probe: the probe
  * @types: of this kernel
  */
-int bpf_args_find(struct bpf_args **args, const struct ktramp_probe_info *probe,
-		  const struct bpf_types *types)
+int bpf_args_find(struct bpf_args **args, const struct dev *dev,
+		  const struct ktramp_probe_info *probe, const struct bpf_types *types)
 {
 	char module[KTRAMP_SITE_MAX], function[KTRAMP_SITE_MAX];
 	int err;
 
-	if (!is_entry(probe)) {
+	if (!is_entry(probe, dev->info.config & KTRAMP_CONFIG_X86_KERNEL_IBT)) {
 		p_err("%s is no function's entry: only there do registers hold the arguments; "
 		      "leave --args out, or --regs prints what they hold here", probe->site);
 		return -EINVAL;

@@ -309,7 +309,7 @@ static int prepare(struct trace *t, const struct bpf_types *types)
 		return err;
 	}
 	if (t->opts->args) {
-		err = bpf_args_find(&t->args, &t->probe.info, types);
+		err = bpf_args_find(&t->args, t->probe.dev, &t->probe.info, types);
 		if (err)
 			return err;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs of bpf_test.c. Each is loaded where a test wants it.
+ * Programs of bpf_test.c. Each is loaded where a test wants it; none needs types.
  */
 #include "core.h"
 
@@ -77,7 +77,7 @@ struct {
 char seen_comm[16];
 __u64 seen_pid_tgid, seen_time, seen_cookie, seen_func_ip, seen_bytes;
 __u64 seen_stack[STACK_MAX];
-__s64 stack_size, stack_id, update_error, ring_error, perf_error, read_error, kernel_task;
+__s64 stack_size, stack_id, update_error, ring_error, perf_error, read_error;
 __u64 parm1, parm2;
 __u64 calls;
 
@@ -99,15 +99,6 @@ int use_helpers(struct pt_regs *ctx)
 	perf_error = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &value, sizeof(value));
 	read_error = bpf_probe_read_kernel(&seen_bytes, sizeof(seen_bytes),
 					   (void *)(PT_REGS_IP(ctx) - 1));
-	return 0;
-}
-
-SEC("?kprobe")
-int read_exit_code(void *ctx)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	kernel_task = BPF_CORE_READ(task, tgid);
 	return 0;
 }
 
@@ -167,19 +158,27 @@ struct {
 } flooded SEC(".maps");
 
 /* Slot 0 counts what was written, slot 1 what found no room. */
+static __always_inline void count_flooded(__u32 slot)
+{
+	__u64 *count = bpf_map_lookup_elem(&flooded, &slot);
+
+	if (count)
+		(*count)++;
+}
+
 SEC("?kprobe")
 int write_flood(void *ctx)
 {
-	__u64 *event = bpf_ringbuf_reserve(&flood, sizeof(*event), 0), *count;
-	__u32 slot = event ? 0 : 1;
+	__u64 *event = bpf_ringbuf_reserve(&flood, sizeof(*event), 0);
 
-	count = bpf_map_lookup_elem(&flooded, &slot);
-	if (count)
-		(*count)++;
-	if (event) {
-		*event = bpf_get_smp_processor_id();
-		bpf_ringbuf_submit(event, 0);
+	/* The two ends are apart, or 6.1 loses track of what is reserved. */
+	if (!event) {
+		count_flooded(1);
+		return 0;
 	}
+	*event = bpf_get_smp_processor_id();
+	bpf_ringbuf_submit(event, 0);
+	count_flooded(0);
 	return 0;
 }
 
