@@ -50,6 +50,10 @@ $(HOST_TESTS): | deps-check
 deps-browser:
 	$(Q)qemu/deps browser
 
+# The debug kernel has no types of its own: the command brings them along.
+check check-all check-guest: BTF_KERNELS ?= \
+	$(if $(GUEST_KERNEL),$(filter %-debug,$(GUEST_KERNEL)),6.12-debug)
+
 .PHONY: check
 check: deps-build deps-guest deps-check deps-browser user $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
 check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests $(xray-plugin) ## all tests
@@ -102,9 +106,9 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
-$(guest-out)/bpf_test $(guest-out)/flood_test: guest-ldlibs := -lbpf -lelf -lz
-$(guest-obj)/bpf_test.o $(guest-obj)/flood_test.o: guest-cflags += -I$(O)/bpf
-$(guest-obj)/bpf_test.o $(guest-obj)/flood_test.o: $(O)/bpf/progs.skel.h
+$(guest-out)/bpf_test $(guest-out)/contexts_test $(guest-out)/flood_test: guest-ldlibs := -lbpf -lelf -lz
+$(guest-obj)/bpf_test.o $(guest-obj)/contexts_test.o $(guest-obj)/flood_test.o: guest-cflags += -I$(O)/bpf
+$(guest-obj)/bpf_test.o $(guest-obj)/contexts_test.o $(guest-obj)/flood_test.o: $(O)/bpf/progs.skel.h
 # Of several files, and with the module's own decoder.
 guest-state := state_bench state_form state_make state_diff insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)

@@ -18,8 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <asm/ptrace.h>
+#include <bpf/libbpf.h>
+
 #include "kselftest_harness.h"
 #include "kt.h"
+#include "progs.skel.h"
 
 #define PACKETS		20
 #define PAGES		64
@@ -137,6 +141,7 @@ static const struct context nmi = { "NMI", "default_get_nmi_reason", raise_nmi, 
 
 FIXTURE(hit) {
 	int fd, id;
+	struct progs_bpf *skel;
 	char site[KTRAMP_SITE_MAX];
 };
 
@@ -150,36 +155,21 @@ FIXTURE_VARIANT(hit) {
 		.context = &(where), .mechanism = mech, .handler = run,		\
 	}
 
-VARIANT(hard_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
-VARIANT(hard_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
-VARIANT(hard_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
-VARIANT(hard_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
-VARIANT(hard_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
-VARIANT(hard_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
-VARIANT(soft_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
-VARIANT(soft_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
-VARIANT(soft_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
-VARIANT(soft_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
-VARIANT(soft_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
-VARIANT(soft_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
-VARIANT(page_fault, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
-VARIANT(page_fault, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
-VARIANT(page_fault, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
-VARIANT(page_fault, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
-VARIANT(page_fault, jump, KTRAMP_JUMP, KTRAMP_COUNT);
-VARIANT(page_fault, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
-VARIANT(idle, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
-VARIANT(idle, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
-VARIANT(idle, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
-VARIANT(idle, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
-VARIANT(idle, jump, KTRAMP_JUMP, KTRAMP_COUNT);
-VARIANT(idle, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
-VARIANT(nmi, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
-VARIANT(nmi, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
-VARIANT(nmi, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
-VARIANT(nmi, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
-VARIANT(nmi, jump, KTRAMP_JUMP, KTRAMP_COUNT);
-VARIANT(nmi, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+#define VARIANTS(where)								\
+	VARIANT(where, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);		\
+	VARIANT(where, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);		\
+	VARIANT(where, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);		\
+	VARIANT(where, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);			\
+	VARIANT(where, jump, KTRAMP_JUMP, KTRAMP_COUNT);			\
+	VARIANT(where, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);			\
+	VARIANT(where, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);		\
+	VARIANT(where, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF)
+
+VARIANTS(hard_irq);
+VARIANTS(soft_irq);
+VARIANTS(page_fault);
+VARIANTS(idle);
+VARIANTS(nmi);
 
 /*
  * The first instruction of the function that the mechanism takes. Near the entry no branch
@@ -208,8 +198,24 @@ static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *varia
 	return err;
 }
 
+/* A program that writes to maps and to a ring, and walks the stack, wherever it is. */
+static int give_program(FIXTURE_DATA(hit) *self)
+{
+	struct ktramp_bpf bpf = { .size = sizeof(bpf), .id = self->id };
+
+	self->skel = progs_bpf__open();
+	if (!self->skel)
+		return -errno;
+	bpf_program__set_autoload(self->skel->progs.use_helpers, true);
+	if (progs_bpf__load(self->skel))
+		return -errno;
+	bpf.prog_fd = bpf_program__fd(self->skel->progs.use_helpers);
+	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
+}
+
 FIXTURE_SETUP(hit)
 {
+	self->skel = NULL;
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
 	if (variant->context->happen == raise_nmi && raise_nmi() < 0)
@@ -218,10 +224,13 @@ FIXTURE_SETUP(hit)
 	if (self->id == -ENOENT)
 		SKIP(return, "this kernel has no function %s", variant->context->function);
 	ASSERT_LT(0, self->id);
+	if (variant->handler == KTRAMP_BPF)
+		ASSERT_EQ(0, give_program(self));
 }
 
 FIXTURE_TEARDOWN(hit)
 {
+	progs_bpf__destroy(self->skel);
 	close(self->fd);
 }
 
@@ -229,7 +238,10 @@ static __u64 hits(const FIXTURE_DATA(hit) *self)
 {
 	struct ktramp_probe_info info;
 
-	return kt_probe(self->fd, self->id, &info) ? 0 : info.hits + info.missed;
+	if (kt_probe(self->fd, self->id, &info))
+		return 0;
+	/* A program is not run where RCU sleeps, or in another one: here is none of both. */
+	return self->skel ? info.hits : info.hits + info.missed;
 }
 
 TEST_F_TIMEOUT(hit, works_in_its_context, 120)
@@ -257,6 +269,11 @@ TEST_F_TIMEOUT(hit, works_in_its_context, 120)
 	EXPECT_EQ(now, hits(self));
 	ASSERT_EQ(0, kt_probe(self->fd, self->id, &after));
 	EXPECT_EQ(0, memcmp(before.now, after.now, sizeof(after.now)));
+	if (self->skel) {
+		EXPECT_LE(expected, (int)self->skel->bss->calls);
+		EXPECT_EQ(0, self->skel->bss->update_error);
+		EXPECT_LT(0, self->skel->bss->stack_size);
+	}
 }
 
 /* ---- what no probe may be on ---- */
