@@ -56,7 +56,6 @@ check check-all check-guest: BTF_KERNELS ?= \
 
 .PHONY: check
 check: deps-build deps-guest deps-check deps-browser user $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
-check: deps-build deps-guest deps-check deps-browser user host-tests guest-tests $(xray-plugin) ## all tests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-all
