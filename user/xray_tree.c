@@ -599,6 +599,18 @@ static void find_hit(struct walk *w)
 	tree->hit_end = i;
 }
 
+/* The iret that leads out of a hit is its last instruction: where it went is behind it. */
+static bool is_interrupted(const struct walk *w)
+{
+	unsigned int open = 0;
+
+	for (unsigned int i = 1; i < w->depth; i++)
+		open += w->frame[i].exception;
+	if (open && insn_of_step(w, w->hit->nr - 1)->flow == FLOW_IRET)
+		open--;
+	return open;
+}
+
 /**
  * tree_add() - the tree of one more call
  * @calls: to which the call is added
@@ -623,8 +635,7 @@ int tree_add(struct xray_calls *calls, const char *which, const struct hit *hit)
 	err = walk(w);
 	if (err)
 		goto free;
-	for (unsigned int i = 1; i < w->depth; i++)
-		w->tree->interrupted |= w->frame[i].exception;
+	w->tree->interrupted = is_interrupted(w);
 	calls->func[w->tree->node[0].func].kind = FUNC_TARGET;
 	find_hit(w);
 	err = find_phases(w);
