@@ -131,7 +131,7 @@ static int choose(struct arming *a)
 	}
 	free(insns);
 	if (err)
-		p_err("cannot choose instructions: %s", strerror(-err));
+		p_err("cannot find instructions: %s", strerror(-err));
 	else if (!a->nr)
 		p_err("no function has %u instructions to probe", a->opts->per_function);
 	return err ? err : a->nr ? 0 : -ENOENT;

@@ -155,21 +155,46 @@ FIXTURE_VARIANT(hit) {
 		.context = &(where), .mechanism = mech, .handler = run,		\
 	}
 
-#define VARIANTS(where)								\
-	VARIANT(where, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);		\
-	VARIANT(where, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);		\
-	VARIANT(where, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);		\
-	VARIANT(where, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);			\
-	VARIANT(where, jump, KTRAMP_JUMP, KTRAMP_COUNT);			\
-	VARIANT(where, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);			\
-	VARIANT(where, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);		\
-	VARIANT(where, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF)
-
-VARIANTS(hard_irq);
-VARIANTS(soft_irq);
-VARIANTS(page_fault);
-VARIANTS(idle);
-VARIANTS(nmi);
+VARIANT(hard_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(hard_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(hard_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(hard_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(hard_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(hard_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(hard_irq, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(hard_irq, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
+VARIANT(soft_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(soft_irq, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(soft_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(soft_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(soft_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(soft_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(soft_irq, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(soft_irq, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
+VARIANT(page_fault, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(page_fault, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(page_fault, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(page_fault, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(page_fault, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(page_fault, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(page_fault, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(page_fault, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
+VARIANT(idle, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(idle, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(idle, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(idle, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(idle, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(idle, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(idle, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(idle, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
+VARIANT(nmi, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(nmi, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(nmi, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(nmi, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(nmi, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(nmi, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(nmi, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(nmi, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 
 /*
  * The first instruction of the function that the mechanism takes. Near the entry no branch

@@ -175,7 +175,7 @@ static const struct {
 
 TEST_F(door, refuses_wrong_lines_and_says_why)
 {
-	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(wrong); i++) {
 		EXPECT_EQ(wrong[i].err, append(wrong[i].line)) TH_LOG("'%s'", wrong[i].line);
 		ASSERT_LE(0, kt_read_file(REFUSED, text, sizeof(text)));
 		EXPECT_NE(NULL, strstr(text, wrong[i].why))
@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(door, plans_what_it_does, 120)
 	struct ktramp_batch batch;
 	char site[32];
 
-	for (unsigned int f = 0; f < sizeof(functions) / sizeof(functions[0]); f++) {
+	for (unsigned int f = 0; f < ARRAY_SIZE(functions); f++) {
 		__u64 address = address_of(self->fd, functions[f]);
 		unsigned int nr = address ? scan(self->fd, &address, 0x7c) : 0, served = 0;
 
@@ -333,7 +333,7 @@ TEST_F(door, handles_hits_of_one_process_and_counts_the_others)
 	char site[64];
 
 	ASSERT_TRUE(find_site(self->fd, site, sizeof(site)));
-	for (unsigned int i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(how); i++) {
 		pid_t child = call_in_child();
 		int status;
 
@@ -343,7 +343,8 @@ TEST_F(door, handles_hits_of_one_process_and_counts_the_others)
 			.handler = how[i].handler, .pid = child,
 		};
 		strcpy(create.site, site);
-		ASSERT_EQ(0, kt_ioctl(self->fd, KTRAMP_IOC_CREATE, &create)) TH_LOG("%s", create.why);
+		ASSERT_EQ(0, kt_ioctl(self->fd, KTRAMP_IOC_CREATE, &create))
+			TH_LOG("%s", create.why);
 		ASSERT_EQ(0, kt_arm(self->fd, create.id));
 		ASSERT_EQ(child, waitpid(child, &status, WUNTRACED));
 		ASSERT_EQ(0, kill(child, SIGCONT));
