@@ -36,6 +36,8 @@ static const s8 ftrace_offset[] = { -1, 0, 4, -1 };
  * What runs between an int3 and our handler, and from there to the IRET; between a #DB and
  * our handler, likewise. The kernel's own kprobes are served earlier, so its blacklist does
  * not have all of them. Found by tracing hits (Documentation/xray.rst), not by reading.
+ * preempt_schedule_notrace() is here for another reason: handlers end in it where preemption
+ * is due. It still is when a probe there ends its own handler, and so on.
  */
 static const char * const recursive[] = {
 	"notify_die",
@@ -46,9 +48,13 @@ static const char * const recursive[] = {
 	"trace_die_panic_handler",
 	"trace_die_handler",
 	"kgdb_notify",
+	"notify_debug",
+	"fixup_iopl_exception",
+	"test_ti_thread_flag",
 	"__rcu_read_lock",
 	"__rcu_read_unlock",
 	"rcu_read_unlock_special",
+	"preempt_schedule_notrace",
 	"__x86_return_thunk",
 	"__x86_indirect_thunk_array",
 	"entry_untrain_ret",
@@ -75,12 +81,13 @@ static const char * const recursive[] = {
 #endif
 };
 
+/* gcc's copy of a function, as name.constprop.0, runs where the function would. */
 static bool is_recursive(const char *name)
 {
-	size_t i;
+	size_t i, len = strcspn(name, ".");
 
 	for (i = 0; i < ARRAY_SIZE(recursive); i++)
-		if (!strcmp(name, recursive[i]))
+		if (!strncmp(name, recursive[i], len) && !recursive[i][len])
 			return true;
 	return strstarts(name, "__x86_indirect_thunk_") ||
 	       strstarts(name, "__x86_indirect_call_thunk_") ||

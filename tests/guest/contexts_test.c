@@ -318,6 +318,10 @@ static const char *const before_handler[] = {
 	"lockdep_hardirqs_off", "lockdep_hardirqs_on", "debug_smp_processor_id",
 	/* with KASAN */
 	"kasan_check_range", "__kasan_check_read",
+	/* where gcc does not inline it */
+	"notify_debug",
+	/* with which a handler ends where preemption is due, and a probe's there again */
+	"preempt_schedule_notrace",
 };
 
 FIXTURE(refused) {
