@@ -69,19 +69,34 @@ int xray_path_add(struct xray_path *path, struct xray_order *order)
 	return err;
 }
 
+/* Probes that were accepted, and wait to be destroyed: they share a grace period. */
+struct made {
+	uint32_t nr;
+	uint32_t ids[512];
+};
+
+static int destroy(const struct dev *dev, struct made *made)
+{
+	struct ktramp_batch batch;
+	int err = made->nr ? dev_batch(dev, KTRAMP_IOC_DESTROY, made->ids, made->nr, &batch) : 0;
+
+	made->nr = 0;
+	return err;
+}
+
 /* The names of the mechanisms that would probe there; the last refusal's reason. */
-static json_t *ask(const struct dev *dev, uint64_t address, uint32_t *reason, int *error)
+static json_t *ask(const struct dev *dev, uint64_t address, struct made *made, uint32_t *reason,
+		   int *error)
 {
 	json_t *accepted = json_array();
 
-	*error = 0;
+	*error = made->nr + dev->nr_mechanisms > ARRAY_SIZE(made->ids) ? destroy(dev, made) : 0;
 	for (unsigned int i = 0; i < dev->nr_mechanisms; i++) {
 		const struct ktramp_mechanism_info *mechanism = &dev->mechanisms[i];
 		struct ktramp_create create = {
 			.mechanism	= mechanism->mechanism,
 			.handler	= KTRAMP_COUNT,
 		};
-		struct ktramp_batch batch;
 		int err;
 
 		if (mechanism->kind != KTRAMP_KIND_OURS || mechanism->reason ||
@@ -91,7 +106,7 @@ static json_t *ask(const struct dev *dev, uint64_t address, uint32_t *reason, in
 		err = dev_create(dev, &create);
 		if (!err) {
 			json_array_append_new(accepted, json_string(mechanism->name));
-			dev_destroy(dev, create.id, &batch);
+			made->ids[made->nr++] = create.id;
 			continue;
 		}
 		/* Of the function, where there is one: what is about the bytes comes later. */
@@ -103,20 +118,32 @@ static json_t *ask(const struct dev *dev, uint64_t address, uint32_t *reason, in
 	return accepted;
 }
 
-/* A line an address: who would accept it, and why the others would not. */
-int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *file)
+static int by_address(const void *one, const void *other)
 {
-	int err = 0;
+	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
 
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * A line an address: who would accept it, and why the others would not. In their order,
+ * because the module keeps the function it was asked about last.
+ */
+int xray_path_write(struct xray_path *path, const struct dev *dev, FILE *file)
+{
+	struct made made = { .nr = 0 };
+	int err = 0, last;
+
+	qsort(path->address, path->nr, sizeof(*path->address), by_address);
 	for (size_t i = 0; i < path->nr && !err; i++) {
 		uint32_t reason = KTRAMP_R_NONE;
-		json_t *accepted = ask(dev, path->address[i], &reason, &err);
+		json_t *accepted = ask(dev, path->address[i], &made, &reason, &err);
 
 		if (err) {
 			p_err("cannot ask for a probe at 0x%" PRIx64 ": %s", path->address[i],
 			      strerror(-err));
 			json_decref(accepted);
-			return err;
+			break;
 		}
 		err = out_line(file, json_pack("{s:s, s:o, s:o, s:o}",
 				"type", "admission",
@@ -124,5 +151,6 @@ int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *f
 				"refused", reason ? json_string(reason_name(reason)) : json_null(),
 				"accepted", accepted));
 	}
-	return err;
+	last = destroy(dev, &made);
+	return err ? err : last;
 }

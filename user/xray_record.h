@@ -22,6 +22,6 @@ struct xray_path *xray_path_new(void);
 void xray_path_free(struct xray_path *path);
 int xray_path_add(struct xray_path *path, struct xray_order *order);
 /* Complains. */
-int xray_path_write(const struct xray_path *path, const struct dev *dev, FILE *file);
+int xray_path_write(struct xray_path *path, const struct dev *dev, FILE *file);
 
 #endif /* _KTRAMP_XRAY_RECORD_H */
