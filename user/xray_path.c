@@ -9,6 +9,25 @@
 
 #include "xray.h"
 
+/*
+ * What a program calls, and the RCU reader around it, finds the program running on this task if
+ * it is hit, and is counted as recursion. What follows the program is behind that guard: where
+ * preemption is due, preempt_enable() calls the scheduler.
+ */
+static bool is_guarded(const struct xray_calls *calls, const struct call_tree *tree, size_t node)
+{
+	const struct func *last = NULL;
+
+	for (int at = node; at >= 0; at = tree->node[at].parent) {
+		const struct func *func = &calls->func[tree->node[at].func];
+
+		if (func->kind == FUNC_HANDLER && !strncmp(func->name, "ktramp_handle_bpf", 17))
+			return last && strncmp(last->name, "preempt_schedule", 16);
+		last = func;
+	}
+	return false;
+}
+
 /* Where in the hit a step is, or NULL: it is not on the way to the handler and back. */
 static const char *context_of(const struct xray_calls *calls, const struct call_tree *tree,
 			      size_t node, const bool *reached)
@@ -33,7 +52,7 @@ static const char *context_of(const struct xray_calls *calls, const struct call_
 		if (above->how == NODE_INTERRUPT)
 			return NULL;
 		if (calls->func[above->func].kind == FUNC_DETOUR)
-			return "detour";
+			return is_guarded(calls, tree, node) ? "program" : "detour";
 	}
 	/* Not on the way either, but to compare with: this one is probed. */
 	return kind == FUNC_TARGET ? "target" : NULL;
