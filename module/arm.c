@@ -30,6 +30,8 @@
  *
  * A set of probes goes through each step together and shares the syncs and the waits.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/cpu.h>
 #include <linux/module.h>
 #include <linux/xarray.h>

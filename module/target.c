@@ -9,6 +9,8 @@
  * Each takes two numbers and returns one that is wrong if the displaced instruction was
  * skipped, executed twice, or executed with other registers, flags or stack.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/kernel.h>
 #include <linux/linkage.h>
 #include <linux/spinlock.h>
