@@ -4,9 +4,10 @@
  * before our handler can.
  *
  * register_kprobe() walks over all jump labels, static calls and BUGs for each question,
- * millions of instructions. So it is asked once a function, for what is a property of the
- * function: the blacklist, and whether ftrace owns its entry. What is a property of the
- * instruction is in the marks (image.c), or asked for where they are blind.
+ * millions of instructions. So what is a property of the instruction is in the marks
+ * (image.c), or asked for where they are blind. For what is a property of the function, the
+ * blacklist and whether ftrace owns its entry, it is asked once a function; or not even that,
+ * where the blacklist is known (blacklist.c) and the answer is not about the entry itself.
  */
 #include <linux/bitfield.h>
 #include <linux/kprobes.h>
@@ -17,6 +18,7 @@
 
 #include "admit.h"
 #include "arm.h"
+#include "blacklist.h"
 #include "target.h"
 
 /*
@@ -174,6 +176,26 @@ static bool is_lock(const struct ktramp_func *func, u32 off)
 	return func->code[off] == 0x3e;
 }
 
+/*
+ * Is the blacklist all that the answer would be about? Names with a suffix are looked up
+ * without it, too, which takes the kernel's symbols. What lies behind the entry does not touch
+ * what ftrace may own there; while its int3 is there, nothing is known of it.
+ */
+static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
+{
+	const struct ktramp_func *func = &ctx->func;
+	s32 entry = ktramp_admit_guess(func);
+
+	if (!ctx->builtin || ctx->blind || !ktramp_blacklist_known() ||
+	    strchr(ctx->symbol.name, '.'))
+		return false;
+	if (entry >= 0)
+		return off >= entry + CALL_INSN_SIZE;
+	/* At +0, or behind an endbr64. */
+	return func->code[0] != INT3_INSN_OPCODE &&
+	       (func->size <= 4 || func->code[4] != INT3_INSN_OPCODE);
+}
+
 /* Would the answer be about the function, not about this instruction? */
 static bool is_ordinary(const struct ktramp_func *func, u32 off)
 {
@@ -258,15 +280,23 @@ int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r)
 	return err ? refuse_kernel(err, r) : 0;
 }
 
+static int refuse_function(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST, "the kernel refuses kprobes in %s",
+			     ctx->symbol.name);
+}
+
 /**
  * ktramp_admit_function() - may there be a probe in a function?
- * @ctx: the function, marked; @ctx->ftrace becomes certain, and its instruction owned
+ * @ctx: the function, marked; if the kernel was asked, @ctx->ftrace becomes certain, and its
+ *	instruction owned
+ * @off: offset of the probe's site
  * @r: (out) the refusal
  *
- * Context: process, under ktramp_mutex. The first time it costs millions of instructions.
+ * Context: process, under ktramp_mutex. It may cost millions of instructions, the first time.
  * Return: 0; -EACCES it is on the kernel's list or on ours; -EBUSY; -ENOMEM.
  */
-int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r)
+int ktramp_admit_function(struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
 {
 	unsigned long verdict;
 	bool found;
@@ -278,14 +308,16 @@ int ktramp_admit_function(struct ktramp_context *ctx, struct ktramp_refusal *r)
 	if (err)
 		return err;
 	verdict = find_verdict(&ctx->func, &found);
+	if (!found && is_blacklist_enough(ctx, off))
+		return ktramp_blacklist_overlaps(ctx->func.addr, ctx->func.size) ?
+		       refuse_function(ctx, r) : 0;
 	if (!found) {
 		err = ask_verdict(&ctx->func, &verdict, r);
 		if (err)
 			return err;
 	}
 	if (verdict & VERDICT_REFUSED)
-		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
-				     "the kernel refuses kprobes in %s", ctx->symbol.name);
+		return refuse_function(ctx, r);
 	ctx->ftrace = ftrace_offset[FIELD_GET(VERDICT_FTRACE, verdict)];
 	if (ctx->ftrace >= 0)
 		ctx->func.marks[ctx->ftrace] |= KTRAMP_M_OWNED;

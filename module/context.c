@@ -185,6 +185,8 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	if (!func->marks)
 		return -ENOMEM;
 	ctx->blind = image->blind;
+	ctx->builtin = !ctx->symbol.module[0] && func->addr >= image->start &&
+		       func->addr - image->start < image->size;
 	t = thunks(image);
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);

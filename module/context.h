@@ -14,13 +14,15 @@
  * @symbol: where it is
  * @func: its bytes without our probes, marked
  * @blind: the kernel's tables are not known: hidden branches may be anywhere
+ * @builtin: it is in the kernel's own text, not in a module's
  * @ftrace: offset of the instruction that ftrace owns, or -1; a guess until @admitted
- * @admitted: the kernel was asked, and probes may be here
+ * @admitted: the kernel was asked about the function, and probes may be here
  */
 struct ktramp_context {
 	struct ktramp_symbol symbol;
 	struct ktramp_func func;
 	bool blind;
+	bool builtin;
 	s32 ftrace;
 	bool admitted;
 };

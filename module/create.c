@@ -230,12 +230,12 @@ int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r)
 
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	err = ktramp_admit_function(ctx, r);
-	if (err)
-		return err;
 	off = ktramp_probe_addr(p) - ctx->func.addr;
 	if (ops->at_entry || off == 0)
 		off = entry_of(&ctx->func);
+	err = ktramp_admit_function(ctx, off, r);
+	if (err)
+		return err;
 	p->trap.addr = ctx->func.addr + off;
 	memcpy(p->before, ctx->func.code + off,
 	       min_t(u32, sizeof(p->before), ctx->func.size - off));

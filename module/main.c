@@ -2,9 +2,12 @@
 /*
  * Load, test ourselves, open the doors; and the way back.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/module.h>
 
 #include "bench.h"
+#include "blacklist.h"
 #include "chardev.h"
 #include "context.h"
 #include "native.h"
@@ -77,9 +80,12 @@ static int __init ktramp_init(void)
 	if (!err)
 		err = ktramp_target_init();
 	if (!err)
-		err = ktramp_trap_init();
+		err = ktramp_blacklist_init();
 	if (err)
 		return err;
+	err = ktramp_trap_init();
+	if (err)
+		goto undo_blacklist;
 	ktramp_traps_init();
 	err = ktramp_unload_init();
 	if (err)
@@ -98,6 +104,8 @@ undo_traps:
 	ktramp_traps_exit();
 	ktramp_trap_exit();
 	ktramp_context_exit();
+undo_blacklist:
+	ktramp_blacklist_exit();
 	return err;
 }
 
@@ -112,6 +120,7 @@ static void __exit ktramp_exit(void)
 	ktramp_traps_exit();
 	ktramp_trap_exit();
 	ktramp_context_exit();
+	ktramp_blacklist_exit();
 }
 
 module_init(ktramp_init);

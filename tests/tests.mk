@@ -8,6 +8,7 @@ include tests/host/host.mk
 
 GUEST_TESTS :=
 GUEST_TESTS += abi
+GUEST_TESTS += admit
 GUEST_TESTS += bench
 GUEST_TESTS += bpf
 GUEST_TESTS += cli

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which functions of the kernel itself may have no kprobe.
+ *
+ * register_kprobe() looks through all jump labels, static calls and BUGs before it says that
+ * a function may be probed: two million instructions. The list that it asks, too, is published
+ * in debugfs/kprobes/blacklist (Documentation/trace/kprobes.rst). Its part about the kernel
+ * itself is complete when the kernel has booted: what comes and goes later is about modules.
+ * So it is read once, in the words that everybody reads.
+ *
+ * Without it, with debugfs off, or kptr_restrict at 2, register_kprobe() is asked for each
+ * function (admit.c).
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/seq_file.h>
+#include <linux/sort.h>
+#include <linux/uio.h>
+
+#include "blacklist.h"
+
+/* Debian's kernels print 60 to 100 KiB. */
+#define TEXT_MAX	(1U << 20)
+
+struct area {
+	unsigned long start;
+	unsigned long end;
+};
+
+/* Sorted, and none touches the next. Written once, while the module loads. */
+static struct area *areas;
+static unsigned int nr_areas;
+
+static int compare_areas(const void *a, const void *b)
+{
+	const struct area *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Areas are listed again, symbol by symbol. */
+static void merge(void)
+{
+	unsigned int i, last = 0;
+
+	sort(areas, nr_areas, sizeof(*areas), compare_areas, NULL);
+	for (i = 1; i < nr_areas; i++) {
+		if (areas[i].start <= areas[last].end)
+			areas[last].end = max(areas[last].end, areas[i].end);
+		else
+			areas[++last] = areas[i];
+	}
+	nr_areas = last + 1;
+}
+
+/* "0xSTART-0xEND\tNAME", where both are 0 if addresses are kept from us. */
+static int parse_line(const char *line, struct area *area)
+{
+	if (sscanf(line, "0x%lx-0x%lx", &area->start, &area->end) != 2 ||
+	    area->start >= area->end)
+		return -EINVAL;
+	return 0;
+}
+
+static int parse(char *text)
+{
+	unsigned int nr = 0;
+	char *line;
+	int err;
+
+	for (line = text; (line = strchr(line, '\n')); line++)
+		nr++;
+	areas = nr ? kvcalloc(nr, sizeof(*areas), GFP_KERNEL) : NULL;
+	if (!areas)
+		return nr ? -ENOMEM : -ENODATA;
+	while ((line = strsep(&text, "\n")) && *line) {
+		err = parse_line(line, &areas[nr_areas]);
+		if (err)
+			return err;
+		nr_areas++;
+	}
+	merge();
+	return 0;
+}
+
+static ssize_t read_all(struct file *file, char *text, size_t room)
+{
+	struct kiocb kiocb;
+	size_t len = 0;
+	ssize_t got;
+
+	init_sync_kiocb(&kiocb, file);
+	do {
+		struct kvec vec = { .iov_base = text + len, .iov_len = room - len };
+		struct iov_iter iter;
+
+		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, vec.iov_len);
+		got = seq_read_iter(&kiocb, &iter);
+		if (got < 0)
+			return got;
+		len += got;
+	} while (got && len < room);
+	return got ? -EFBIG : len;
+}
+
+/* debugfs has no read for kernel buffers, but what is behind this file has. */
+static ssize_t read_file(struct file *file, char *text, size_t room)
+{
+	const struct file_operations *fops;
+	ssize_t len;
+	int err = debugfs_file_get(file->f_path.dentry);
+
+	if (err)
+		return err;
+	fops = debugfs_real_fops(file);
+	len = fops && fops->read == seq_read ? read_all(file, text, room) : -EOPNOTSUPP;
+	debugfs_file_put(file->f_path.dentry);
+	return len;
+}
+
+/* From debugfs itself, wherever it may be mounted for the process that loads us. */
+static struct file *open_list(struct vfsmount **mnt)
+{
+	struct file_system_type *type = get_fs_type("debugfs");
+	struct file *file;
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+	*mnt = kern_mount(type);
+	module_put(type->owner);
+	if (IS_ERR(*mnt))
+		return ERR_CAST(*mnt);
+	file = file_open_root_mnt(*mnt, "kprobes/blacklist", O_RDONLY, 0);
+	if (IS_ERR(file))
+		kern_unmount(*mnt);
+	return file;
+}
+
+static int read_list(char *text)
+{
+	struct vfsmount *mnt;
+	struct file *file = open_list(&mnt);
+	ssize_t len;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	len = read_file(file, text, TEXT_MAX - 1);
+	fput(file);
+	kern_unmount(mnt);
+	if (len < 0)
+		return len;
+	text[len] = '\0';
+	return parse(text);
+}
+
+/**
+ * ktramp_blacklist_init() - read the list, if the kernel shows it
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM. A list that cannot be had is no error.
+ */
+int ktramp_blacklist_init(void)
+{
+	char *text = kvmalloc(TEXT_MAX, GFP_KERNEL);
+	int err = text ? read_list(text) : -ENOMEM;
+
+	kvfree(text);
+	if (err)
+		ktramp_blacklist_exit();
+	if (err && err != -ENOMEM)
+		pr_info("kprobes' blacklist is not to be had (%pe): each function is asked for\n",
+			ERR_PTR(err));
+	return err == -ENOMEM ? err : 0;
+}
+
+/* Context: any. */
+bool ktramp_blacklist_known(void)
+{
+	return areas;
+}
+
+/**
+ * ktramp_blacklist_overlaps() - is any of this text on the list?
+ * @start: address in the kernel's own text
+ * @size: bytes
+ *
+ * Context: any, if ktramp_blacklist_known().
+ */
+bool ktramp_blacklist_overlaps(unsigned long start, unsigned long size)
+{
+	unsigned int low = 0, high = nr_areas;
+
+	/* The first area that ends behind @start. */
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (areas[mid].end <= start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < nr_areas && areas[low].start < start + size;
+}
+
+void ktramp_blacklist_exit(void)
+{
+	kvfree(areas);
+	areas = NULL;
+	nr_areas = 0;
+}
