@@ -52,11 +52,15 @@ module: deps-build ## ktramp.ko for the running kernel, or for KDIR
 	$(Q)ko=$$(qemu/module $(MODULE_KDIR)) && cp "$$ko" ktramp.ko
 
 .PHONY: install
-install: user ## the module for the running kernel (or KDIR), and the command, to DESTDIR
+install: user $(doc-man) ## the module for the running kernel (or KDIR), and the command, to DESTDIR
 	$(Q)ko=$$(qemu/module $(MODULE_KDIR)) && \
 		env -u MAKEFLAGS -u O make -C $(MODULE_KDIR) M="$${ko%/*}" \
 			INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	$(Q)install -D -m 755 $(O)/user/ktramp $(DESTDIR)$(PREFIX)/bin/ktramp
+	$(Q)install -D -m 644 user/ktramp.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ktramp
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)gzip -9n <$(doc-man) >$(DESTDIR)$(PREFIX)/share/man/man1/ktramp.1.gz
 
 .PHONY: dkms-install
 dkms-install: ## the sources to DKMS, which builds them for each kernel

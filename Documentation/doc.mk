@@ -11,6 +11,15 @@ doc: ## the documentation as HTML, in .output/doc
 	$(Q)qemu/deps check
 	$(Q)$(SPHINXBUILD) -E -W --keep-going -q -b html -d $(O)/doctrees Documentation $(O)/doc
 
+# What the command says of itself is on its manual page.
+doc-man := $(O)/ktramp.1
+
+.PHONY: man
+man: deps-build $(doc-man) ## the manual page, .output/ktramp.1
+
+$(doc-man): Documentation/man Documentation/ktramp.1.in $(user-bin)
+	$(Q)Documentation/man $(user-bin) >$@
+
 .PHONY: doc-samples
 doc-samples: deps-build deps-guest user $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
 	$(Q)Documentation/make-samples
