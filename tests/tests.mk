@@ -66,7 +66,7 @@ check-all: deps-build deps-guest deps-check user host-tests guest-tests $(xray-p
 	$(Q)tests/run --all $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-host
-check-host: deps-build deps-guest host-tests ## tests that run on the host
+check-host: deps-build deps-guest user host-tests ## tests that run on the host
 	$(Q)tests/run --only host
 
 .PHONY: check-guest

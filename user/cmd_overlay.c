@@ -52,8 +52,8 @@ struct overlay {
 };
 
 static const struct argp_option options[] = {
-	{ "mode", 'm', "MODE", 0, "Mount this way only: direct, thread, fork, forkexec or "
-	  "fsconfig; may be repeated. Default: all", 0 },
+	{ "mode", 'm', "MODE", 0, "Mount this way only: 'direct', 'thread', 'fork', 'forkexec' or "
+	  "'fsconfig'; may be repeated. Default: all", 0 },
 	{ "layers", 'l', "N", 0, "Lower layers of the mount, 2 to 500. Default: 16", 0 },
 	{ "name-length", OPT_NAME_LENGTH, "N", 0, "Characters in a layer's name. Default: 3; "
 	  "Docker's have 26", 0 },
