@@ -14,7 +14,7 @@ with open(os.path.join(HERE, "..", "module", "main.c"), encoding="utf-8") as mai
 
 project = "ktramp"
 version = release
-extensions = ["kdoc"]
+extensions = ["kdoc", "lab"]
 exclude_patterns = ["samples", "sphinx"]
 highlight_language = "none"
 smartquotes = False

@@ -23,3 +23,4 @@ $(doc-man): Documentation/man Documentation/ktramp.1.in $(user-bin)
 .PHONY: doc-samples
 doc-samples: deps-build deps-guest user $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
 	$(Q)Documentation/make-samples
+	$(Q)Documentation/make-labs

@@ -45,6 +45,11 @@ shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded
 	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(ARGS) --shell
 
+.PHONY: lab
+lab: deps-build deps-guest user bpf $(xray-plugin) ## the labs, or a guest for one of them (LAB)
+	$(Q)$(if $(LAB),qemu/lab $(if $(CPU),--cpu $(CPU)) \
+		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(LAB) $(ARGS),qemu/lab --list)
+
 .PHONY: kernels
 kernels: deps-build ## fetch the kernels of make bench to the cache
 	$(Q)for kernel in $(BENCH_KERNELS); do qemu/kernel $$kernel || exit; done

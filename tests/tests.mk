@@ -82,6 +82,10 @@ check-xray: deps-build deps-guest user $(xray-plugin) ## x-rays of hits against 
 check-page: deps-build deps-guest deps-browser user $(xray-plugin) ## the page of make report, in a browser
 	$(Q)tests/run --only page
 
+.PHONY: check-labs
+check-labs: deps-build deps-guest deps-check user bpf $(xray-plugin) ## the labs' outputs and answers
+	$(Q)tests/run --only labs $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
+
 .PHONY: lint
 lint: deps-build deps-check ## check the sources themselves
 	$(Q)tests/run --only lint

@@ -15,6 +15,7 @@ enum option_key {
 	OPT_SEED,
 	OPT_CPU,
 	OPT_XRAY,
+	OPT_NO_PATH,
 };
 
 struct names {
@@ -31,6 +32,7 @@ struct options {
 	long cpu;
 	const char *output;
 	const char *xray;
+	bool no_path;
 	bool verbose;
 };
 
@@ -54,6 +56,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Write JSON Lines to FILE, beside the table on stdout", 0 },
 	{ "xray", OPT_XRAY, "DIR", 0, "Have QEMU's plugin keep every instruction of some calls, "
 	  "and leave what the guest knows of them in DIR; for 'make xray'", 0 },
+	{ "no-path", OPT_NO_PATH, NULL, 0, "With --xray: do not ask what the module would probe of "
+	  "the way to its handlers, which takes longer than the rest", 0 },
 	{ "verbose", 'v', NULL, 0, "Tell on stderr which row is measured", 0 },
 	{ }
 };
@@ -129,6 +133,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		opts->output = arg;
+		return 0;
+	case OPT_NO_PATH:
+		opts->no_path = true;
 		return 0;
 	case OPT_XRAY:
 		opts->xray = arg;
@@ -358,7 +365,7 @@ static int bench(struct options *opts)
 	if (opts->xray && xray_open(&opts->config.xray, &dev, opts->xray))
 		return EXIT_FAILED;
 	err = measure_and_report(&dev, opts, &facts, &rows);
-	if (!err)
+	if (!err && !opts->no_path)
 		err = xray_finish(opts->config.xray, &dev);
 	if (xray_close(&opts->config.xray))
 		err = -EIO;

@@ -60,6 +60,7 @@ int cmd_report(int argc, char **argv);
 int cmd_xray(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_exits(int argc, char **argv);
+int cmd_lab(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;

@@ -32,6 +32,7 @@ static const struct cmd cmds[] = {
 	{ "overlay",	cmd_overlay,	"make one overlayfs mount in five ways, and count" },
 	{ "report",	cmd_report,	"draw results as one page for a browser" },
 	{ "exits",	cmd_exits,	"start programs whose exit is never lost" },
+	{ "lab",	cmd_lab,	"learn by running: labs, their questions, answers" },
 	{ "help",	cmd_help,	"help on a command" },
 };
 

@@ -58,6 +58,17 @@ $(user-page): user/page/page.html user/page/style.css $(user-page-parts:%=user/p
 $(O)/user/page.o: $(user-page)
 $(O)/user/page.o: user-cflags += -DKTRAMP_PAGE='"$(user-page)"'
 
+# The labs: every lab.json behind the other, and the figures that guests printed for them.
+user-labs := $(O)/user/labs.json
+user-labs-parts := $(sort $(wildcard Documentation/labs/*/lab.json)) \
+	$(wildcard Documentation/labs/figures.jsonl)
+
+$(user-labs): $(user-labs-parts) user/user.mk | $(O)/user
+	$(call user-say,GEN)cat $(user-labs-parts) >$@
+
+$(O)/user/lab_data.o: $(user-labs)
+$(O)/user/lab_data.o: user-cflags += -DKTRAMP_LABS='"$(user-labs)"'
+
 $(O)/user:
 	@mkdir -p $@
 
