@@ -61,7 +61,7 @@ $(O)/user/page.o: user-cflags += -DKTRAMP_PAGE='"$(user-page)"'
 # The labs: every lab.json behind the other, and the figures that guests printed for them.
 user-labs := $(O)/user/labs.json
 user-labs-parts := $(sort $(wildcard Documentation/labs/*/lab.json)) \
-	$(wildcard Documentation/labs/figures.jsonl)
+	$(sort $(wildcard Documentation/labs/*/figures.jsonl))
 
 $(user-labs): $(user-labs-parts) user/user.mk | $(O)/user
 	$(call user-say,GEN)cat $(user-labs-parts) >$@

@@ -45,7 +45,7 @@ class Lab:
         name = environment.docname.replace("labs/teacher/", "labs/")
         self.directory = os.path.join(HERE, name)
         path = os.path.join(self.directory, "lab.json")
-        figures = os.path.join(HERE, "labs", "figures.jsonl")
+        figures = os.path.join(self.directory, "figures.jsonl")
         environment.note_dependency(path)
         environment.note_dependency(figures)
         with open(path, encoding="utf-8") as file:
@@ -54,9 +54,8 @@ class Lab:
         self.kept = {}
         with open(figures, encoding="utf-8") as file:
             for line in map(json.loads, file):
-                if line["lab"] == self.number:
-                    series = re.sub(r"^(\d+\.\d+)\..*", r"\1", line["kernel"])
-                    self.kept[line["name"], series] = line["value"]
+                series = re.sub(r"^(\d+\.\d+)\..*", r"\1", line["kernel"])
+                self.kept[line["name"], series] = line["value"]
 
     def figure(self, name, series=SHOWN):
         return self.kept.get((name, series)) or self.kept.get((name, "host"))
