@@ -41,6 +41,13 @@
 #define NO_IRET		false
 #endif
 
+/* For a reader who follows one way through all this: tests/model/run --story. */
+#ifdef STORY
+#define SAY(x)		printf x;
+#else
+#define SAY(x)
+#endif
+
 /* Contexts, and as bits of the hold_ masks. */
 #define TASK		0
 #define IDLE0		1
@@ -155,7 +162,8 @@ inline write(which, value)
 {
 	mem = (mem & ~which) | value;
 	vis[0] = vis[0] | value;
-	vis[1] = (cpu1 == DEAD -> mem : vis[1] | value)
+	vis[1] = (cpu1 == DEAD -> mem : vis[1] | value);
+	SAY(("@write %d %d %d %d %d\n", which, mem, vis[0], vis[1], cpu1 == DEAD))
 }
 
 inline write_slot(which, value)
@@ -178,6 +186,7 @@ inline fetch_slot(c, x)
 inline handle(x)
 {
 	assert(!(did[x] & DID_HANDLER) || not_once);
+	SAY(("@handle %d\n", x))
 	did[x] = did[x] | DID_HANDLER
 }
 
@@ -246,12 +255,16 @@ inline execute(c, x)
 	/* The branch to B: what it did before is as good as A. */
 	:: pc[x] == OUT && !did[x] -> did[x] = DID_A; pc[x] = MIDDLE
 #endif
-	:: pc[x] == OUT && (vis[c] & B0_INT3) -> assert(!quiet || slow_hit); pc[x] = TRAP
+	:: pc[x] == OUT && (vis[c] & B0_INT3) ->
+		SAY(("@run %d %d int3 %d\n", c, x, vis[c]))
+		assert(!quiet || slow_hit); pc[x] = TRAP
 	:: pc[x] == OUT && (vis[c] & B0_JMP) ->
+		SAY(("@run %d %d jmp %d\n", c, x, vis[c]))
 		assert((vis[c] & (B1 | B2)) == (B1_JMP | B2_JMP) || torn);
 		probe[x] = jump_to;
 		pc[x] = DETOUR
 	:: pc[x] == OUT && (vis[c] & B0_OLD) ->
+		SAY(("@run %d %d A %d\n", c, x, vis[c]))
 		promise(!armed || lost_hit);
 #ifndef PINNED
 		assert((vis[c] & B1) == B1_OLD || torn);
@@ -264,6 +277,7 @@ inline execute(c, x)
 #ifdef PINNED
 	:: pc[x] == MIDDLE && (vis[c] & B1_JMP) -> pc[x] = PIN
 	:: pc[x] == MIDDLE && (vis[c] & B1_OLD) ->
+		SAY(("@run %d %d B %d\n", c, x, vis[c]))
 		promise(!tail_changed || in_the_middle);
 		assert((vis[c] & B2) == B2_OLD || torn);
 		do_B(x);
@@ -280,25 +294,27 @@ inline execute(c, x)
 #ifndef SINGLE
 #ifndef PINNED
 	:: pc[x] == MIDDLE ->
+		SAY(("@run %d %d B %d\n", c, x, vis[c]))
 		promise(!tail_changed || in_the_middle);
 		assert((vis[c] & B2) == B2_OLD || torn);
 		do_B(x);
 		leave(x)
 #endif
-	:: pc[x] == COPY_B -> fetch_slot(c, x); do_B(x); pc[x] = BACK
+	:: pc[x] == COPY_B -> SAY(("@run %d %d copy-B 0\n", c, x)) fetch_slot(c, x); do_B(x); pc[x] = BACK
 #endif
-	:: pc[x] == DETOUR -> fetch_slot(c, x); handle(x); pc[x] = COPY_A
-	:: pc[x] == COPY_A -> fetch_slot(c, x); assert(did[x] == DID_HANDLER || not_once); do_A(x);
+	:: pc[x] == DETOUR -> SAY(("@run %d %d detour 0\n", c, x)) fetch_slot(c, x); handle(x); pc[x] = COPY_A
+	:: pc[x] == COPY_A -> SAY(("@run %d %d copy-A 0\n", c, x)) fetch_slot(c, x); assert(did[x] == DID_HANDLER || not_once); do_A(x);
 #ifdef SINGLE
 		pc[x] = BACK
 #else
 		pc[x] = COPY_B
 #endif
-	:: pc[x] == BACK -> fetch_slot(c, x); leave(x)
-	:: pc[x] == STEP_A -> fetch_slot(c, x); assert(did[x] == DID_HANDLER || not_once); do_A(x);
+	:: pc[x] == BACK -> SAY(("@run %d %d back 0\n", c, x)) fetch_slot(c, x); leave(x)
+	:: pc[x] == STEP_A -> SAY(("@run %d %d step-A 0\n", c, x)) fetch_slot(c, x); assert(did[x] == DID_HANDLER || not_once); do_A(x);
 		pc[x] = STEP_INT3
-	:: pc[x] == STEP_INT3 -> fetch_slot(c, x); pc[x] = DONE
+	:: pc[x] == STEP_INT3 -> SAY(("@run %d %d int3-behind 0\n", c, x)) fetch_slot(c, x); pc[x] = DONE
 	:: pc[x] == TRAP ->
+		SAY(("@find %d %d\n", c, x))
 		assert(trap || unknown_int3);
 		probe[x] = trap;
 		pc[x] = HANDLER
@@ -308,6 +324,7 @@ inline execute(c, x)
 		pc[x] = (mech[probe[x]] == JUMP -> COPY_A : STEP_A);
 		end_trap(c, x)
 	:: pc[x] == DONE ->
+		SAY(("@find %d %d\n", c, x))
 		assert((dones & BIT(probe[x])) || unknown_int3);
 		pc[x] = RETURN
 	:: pc[x] == RETURN ->
@@ -333,7 +350,8 @@ end:	do
 	 * Preempted, or gone of its own will if it is OUT. Who was preempted by an interrupt
 	 * comes back by its IRET; the bytes of a new slot rely on that until (3) is over.
 	 */
-	:: atomic { running[c] == TASK && irqs_on(c) -> running[c] = idle }
+	:: atomic { running[c] == TASK && irqs_on(c) -> SAY(("@off %d %d\n", c, TASK))
+		running[c] = idle }
 #ifdef SLEEP_IN_REGION
 	:: atomic { running[c] == TASK && pc[TASK] == MIDDLE ->
 		hold_task = hold_task & ~BIT(TASK);
@@ -341,19 +359,25 @@ end:	do
 #endif
 	:: atomic { running[c] == idle && pc[idle] == OUT && irqs_on(c) && !task_runs ->
 		running[c] = TASK;
+		SAY(("@on %d %d\n", c, TASK))
 		if
 		:: pc[TASK] != OUT -> iret(c)
 		:: else
 		fi }
-	:: atomic { c == 0 && irqs_on(0) -> below = running[0]; running[0] = IRQ }
+	:: atomic { c == 0 && irqs_on(0) -> SAY(("@irq 0 %d\n", running[0]))
+		below = running[0];
+		running[0] = IRQ }
 	:: atomic { c == 0 && running[0] == IRQ && pc[IRQ] == OUT ->
 		running[0] = below;
 		below = 0;
 		hold_rcu = hold_rcu & ~BIT(IRQ);
+		SAY(("@eoi 0 %d\n", running[0]))
 		iret(0) }
-	:: atomic { (ipi & BIT(c)) && irqs_on(c) -> serialise(c); ipi = ipi & ~BIT(c) }
+	:: atomic { (ipi & BIT(c)) && irqs_on(c) -> SAY(("@serialise %d 0\n", c))
+		serialise(c);
+		ipi = ipi & ~BIT(c) }
 	/* Between DEAD and ONLINE, either way, it runs with interrupts off and gets no IPI. */
-	:: atomic { c == 1 && cpu1 == DEAD -> cpu1 = MOVING; serialise(1) }
+	:: atomic { c == 1 && cpu1 == DEAD -> SAY(("@up 1 0\n")) cpu1 = MOVING; serialise(1) }
 	:: atomic { c == 1 && cpu1 == MOVING && pc[IDLE1] == OUT ->
 		if
 		:: cpu1 = ONLINE

@@ -36,6 +36,7 @@ inline sync(n)
 {
 	atomic {
 		cpu1 != MOVING || NO_CPUS_LOCK || n == NO_SYNC ->
+		SAY(("@sync %d %d\n", n, n == NO_SYNC))
 		ipi = (n == NO_SYNC -> 0 : BIT(0) | (cpu1 == ONLINE -> BIT(1) : 0))
 	};
 	ipi == 0 || SYNC_NO_WAIT
@@ -63,6 +64,7 @@ inline wait(n)
 	atomic {
 		/* The rude one takes cpus_read_lock() by itself. */
 		cpu1 != MOVING || n == NO_WAIT || n == NO_RUDE ->
+		SAY(("@wait %d %d\n", n, n == NO_WAIT))
 		hold_rcu = (n == NO_WAIT -> 0 : readers);
 		hold_task = (n == NO_WAIT || n == NO_TASKS -> 0 : inside(TASK)) |
 			(n == NO_WAIT || n == NO_RUDE -> 0 : inside(IDLE0) | inside(IDLE1))
