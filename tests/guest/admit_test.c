@@ -104,7 +104,9 @@ TEST_F_TIMEOUT(admission, refuses_all_of_the_kernels_list, 120)
 
 	ASSERT_NE(NULL, file);
 	while (fgets(line, sizeof(line), file)) {
-		ASSERT_EQ(2, sscanf(line, "0x%llx-0x%llx", &start, &end));
+		int fields = sscanf(line, "0x%llx-0x%llx", &start, &end);
+
+		ASSERT_EQ(2, fields);
 		/* Areas are listed again, symbol by symbol. */
 		EXPECT_NE(0, ask(self->fd, start, &reason)) {
 			TH_LOG("accepted: %s", line);
@@ -126,7 +128,8 @@ TEST_F_TIMEOUT(admission, says_what_register_kprobe_says, 240)
 	unsigned int reason;
 
 	ASSERT_LT(SAMPLE / 2, choose(&sample, 97));
-	accepted.nr = refused.nr = 0;
+	accepted.nr = 0;
+	refused.nr = 0;
 	for (unsigned int i = 0; i < sample.nr; i++) {
 		/* Behind ftrace's call, with and without an endbr64 in front of it. */
 		__u64 address = sample.address[i] + 9;
