@@ -61,10 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opts->mechanism = arg;
 		return 0;
 	case 'H':
-		opts->handler = handler_number(arg);
-		if (!opts->handler)
-			argp_error(state, "no handler '%s'; there are count, count-inline and regs",
-				   arg);
+		opts->handler = parse_handler(state, arg);
 		return 0;
 	case 'o':
 		opts->output = arg;

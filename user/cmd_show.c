@@ -72,10 +72,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = NULL;
 		return 0;
 	case 'H':
-		opts->handler = handler_number(arg);
-		if (!opts->handler)
-			argp_error(state, "no handler '%s'; there are count, count-inline and regs",
-				   arg);
+		opts->handler = parse_handler(state, arg);
 		return 0;
 	case 's':
 		if (strcmp(arg, "att") && strcmp(arg, "intel"))

@@ -76,6 +76,7 @@ json_t *json_hex(const uint8_t *bytes, size_t n);
 const char *hex(char *buf, size_t size, const uint8_t *bytes, size_t n);
 uint64_t parse_number(struct argp_state *state, const char *what, const char *arg,
 		      uint64_t min, uint64_t max);
+uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's */
 
 static inline void free_json(json_t **json)
 {
