@@ -364,19 +364,21 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 	module_put(THIS_MODULE);
 }
 
-/* What we wrote must still be there: anything else is someone else's, and stays. */
+/*
+ * What we wrote must still be there, and what we left of the displaced instructions: anything
+ * else is someone else's, and stays. To register_kprobe() our int3 or jump is an instruction,
+ * and the next one begins behind it, where it then lets a kprobe in.
+ */
 static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	u8 jump[KTRAMP_JUMP_MAX];
-	bool same;
+	u8 bytes[KTRAMP_REGION_MAX];
 
-	if (is_jump(p)) {
-		ktramp_detour_jump(p, jump);
-		same = ktramp_text_equals(ktramp_probe_addr(p), jump, p->armed_len);
-	} else {
-		same = ktramp_text_equals(ktramp_probe_addr(p), &int3, sizeof(int3));
-	}
-	if (same) {
+	memcpy(bytes, p->before, sizeof(bytes));
+	if (is_jump(p))
+		ktramp_detour_jump(p, bytes);
+	else
+		bytes[0] = int3;
+	if (ktramp_text_equals(ktramp_probe_addr(p), bytes, claimed(p))) {
 		if (p->state == KTRAMP_STUCK)
 			module_put(THIS_MODULE);
 		return 0;
