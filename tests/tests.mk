@@ -12,6 +12,7 @@ GUEST_TESTS += admit
 GUEST_TESTS += bench
 GUEST_TESTS += bpf
 GUEST_TESTS += cli
+GUEST_TESTS += coexist
 GUEST_TESTS += contexts
 GUEST_TESTS += door
 GUEST_TESTS += engine
