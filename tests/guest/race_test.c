@@ -403,6 +403,61 @@ TEST_F_TIMEOUT(load, survives_a_cpu_that_goes_and_comes_back, 120)
 	EXPECT_LT(0, hits_of(self->fd, jump));
 }
 
+struct flipper {
+	pthread_t thread;
+	atomic_uint left;	/* times to go and come back */
+	atomic_uint failed;
+};
+
+static void *flip_cpu(void *arg)
+{
+	struct flipper *f = arg;
+
+	kt_pin(0);
+	while (atomic_load(&f->left)) {
+		atomic_fetch_add(&f->failed, kt_write_file(CPU1_ONLINE, "0") != 0);
+		let_others_run();
+		atomic_fetch_add(&f->failed, kt_write_file(CPU1_ONLINE, "1") != 0);
+		atomic_fetch_sub(&f->left, 1);
+	}
+	return NULL;
+}
+
+/* Every sync of arming meets a CPU in whatever state it is on the way down, or up. */
+TEST_F_TIMEOUT(load, arms_while_a_cpu_goes_and_comes_back, 180)
+{
+	static const char *const targets[] = { "lea7", "lea", "push" };
+	static const unsigned int mechanisms[] = {
+		KTRAMP_JUMP, KTRAMP_JUMP, KTRAMP_INT3_STEP_INT3,
+	};
+	struct flipper f = { .left = 4 };
+	struct ktramp_batch batch;
+	unsigned int rounds = 0;
+	__u32 ids[3];
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "CPU 1 cannot be taken offline (CONFIG_HOTPLUG_CPU)");
+	for (unsigned int i = 0; i < 3; i++) {
+		ids[i] = kt_create(self->fd, targets[i], mechanisms[i]);
+		ASSERT_LT(0, (int)ids[i]);
+	}
+	pthread_create(&f.thread, NULL, flip_cpu, &f);
+	for (; atomic_load(&f.left); rounds++) {
+		/* The middle one waits for a grace period, so the others are armed more often. */
+		unsigned int first = rounds % 8 ? 0 : 1, nr = rounds % 8 ? 1 : 2;
+
+		ASSERT_EQ(0, kt_batch(self->fd, KTRAMP_IOC_ARM, &ids[first], nr, &batch));
+		let_others_run();
+		ASSERT_EQ(0, kt_batch(self->fd, KTRAMP_IOC_DISARM, &ids[first], nr, &batch));
+	}
+	pthread_join(f.thread, NULL);
+	EXPECT_EQ(0, atomic_load(&f.failed));
+	EXPECT_LE(16, rounds);
+	ASSERT_EQ(2, sysconf(_SC_NPROCESSORS_ONLN));
+	for (unsigned int i = 0; i < 3; i++)
+		EXPECT_LT(0, hits_of(self->fd, ids[i]));
+}
+
 /* Not in a fixture: what holds the device open would keep the module from going. */
 TEST(the_module_goes_while_its_armed_probes_are_hit)
 {
