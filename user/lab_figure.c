@@ -49,9 +49,22 @@ static int match(const char *pattern, const char *text, char **value)
 	return *value ? 0 : -ENOMEM;
 }
 
+/* In a guest the lab's own scripts are found wherever the reader stands. */
+static char *command_of(const json_t *lab, const json_t *figure)
+{
+	char directory[32], *command;
+
+	snprintf(directory, sizeof(directory), "/labs/%u", lab_number(lab));
+	if (lab_where(figure) != LAB_GUEST || access(directory, X_OK))
+		return strdup(lab_string(figure, "run"));
+	return asprintf(&command, "cd %s\n%s", directory, lab_string(figure, "run")) < 0 ? NULL :
+	       command;
+}
+
 int lab_figure_live(const json_t *lab, const char *name, char **value)
 {
 	const json_t *figure = figure_of(lab, name);
+	char *command __cleanup(free_string) = NULL;
 	char *text = NULL;
 	size_t size;
 	FILE *file;
@@ -59,10 +72,11 @@ int lab_figure_live(const json_t *lab, const char *name, char **value)
 
 	if (!figure)
 		return -ENOENT;
-	file = open_memstream(&text, &size);
+	command = command_of(lab, figure);
+	file = command ? open_memstream(&text, &size) : NULL;
 	if (!file)
 		return -ENOMEM;
-	err = lab_command(lab_string(figure, "run"), file);
+	err = lab_command(command, file);
 	if (fclose(file))
 		return -ENOMEM;
 	if (err) {

@@ -12,9 +12,9 @@ On the page labs/N-NAME, which belongs to labs/N-NAME/lab.json:
 ``.. lab-answers::``
     for the teacher: of every question the right answer, and what is said to wrong ones
 
-``:figure:`NAME``` and ``:figure:`NAME@6.1``` are figures. Of all this nothing is typed a second time:
-lab.json is what 'ktramp lab' asks and judges by, outputs and figures are what Documentation/make-labs
-left.
+``:figure:`NAME``` and ``:figure:`NAME@6.1``` are figures. Of all this nothing is typed a second
+time: lab.json is what 'ktramp lab' asks and judges by, outputs and figures are what
+Documentation/make-labs left.
 """
 import json
 import os
@@ -106,8 +106,9 @@ def literal(text):
 
 def folded(summary, blocks):
     """Folded up in a browser, so that the prediction comes first."""
-    return ([nodes.raw("", "<details class=\"lab\"><summary>%s</summary>" % summary, format="html")] +
-            blocks + [nodes.raw("", "</details>", format="html")])
+    begin = "<details class=\"lab\"><summary>%s</summary>" % summary
+    return ([nodes.raw("", begin, format="html")] + blocks +
+            [nodes.raw("", "</details>", format="html")])
 
 
 class LabHead(LabDirective):
