@@ -8,25 +8,25 @@
  * itself is complete when the kernel has booted: what comes and goes later is about modules.
  * So it is read once, in the words that everybody reads.
  *
- * Without it, with debugfs off, or kptr_restrict at 2, register_kprobe() is asked for each
+ * Without it, with debugfs not mounted, or kptr_restrict at 2, register_kprobe() is asked for each
  * function (admit.c).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/mount.h>
 #include <linux/seq_file.h>
 #include <linux/sort.h>
 #include <linux/uio.h>
 
 #include "blacklist.h"
 
-/* Debian's kernels print 60 to 100 KiB. */
+#define LIST		"/sys/kernel/debug/kprobes/blacklist"
+
+/* Debian's kernels print 50 KiB. */
 #define TEXT_MAX	(1U << 20)
 
 struct area {
@@ -110,12 +110,24 @@ static ssize_t read_all(struct file *file, char *text, size_t room)
 	return got ? -EFBIG : len;
 }
 
+/* It is in debugfs that the kernel itself has put this file. */
+static bool is_genuine(const struct file *file)
+{
+	struct dentry *kprobes = debugfs_lookup("kprobes", NULL);
+	struct dentry *list = kprobes ? debugfs_lookup("blacklist", kprobes) : NULL;
+	bool same = list && list == file->f_path.dentry;
+
+	dput(list);
+	dput(kprobes);
+	return same;
+}
+
 /* debugfs has no read for kernel buffers, but what is behind this file has. */
 static ssize_t read_file(struct file *file, char *text, size_t room)
 {
 	const struct file_operations *fops;
 	ssize_t len;
-	int err = debugfs_file_get(file->f_path.dentry);
+	int err = is_genuine(file) ? debugfs_file_get(file->f_path.dentry) : -ENOENT;
 
 	if (err)
 		return err;
@@ -125,35 +137,15 @@ static ssize_t read_file(struct file *file, char *text, size_t room)
 	return len;
 }
 
-/* From debugfs itself, wherever it may be mounted for the process that loads us. */
-static struct file *open_list(struct vfsmount **mnt)
-{
-	struct file_system_type *type = get_fs_type("debugfs");
-	struct file *file;
-
-	if (!type)
-		return ERR_PTR(-ENODEV);
-	*mnt = kern_mount(type);
-	module_put(type->owner);
-	if (IS_ERR(*mnt))
-		return ERR_CAST(*mnt);
-	file = file_open_root_mnt(*mnt, "kprobes/blacklist", O_RDONLY, 0);
-	if (IS_ERR(file))
-		kern_unmount(*mnt);
-	return file;
-}
-
 static int read_list(char *text)
 {
-	struct vfsmount *mnt;
-	struct file *file = open_list(&mnt);
+	struct file *file = filp_open(LIST, O_RDONLY, 0);
 	ssize_t len;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	len = read_file(file, text, TEXT_MAX - 1);
-	fput(file);
-	kern_unmount(mnt);
+	filp_close(file, NULL);
 	if (len < 0)
 		return len;
 	text[len] = '\0';
