@@ -20,7 +20,17 @@ man: deps-build $(doc-man) ## the manual page, .output/ktramp.1
 $(doc-man): Documentation/man Documentation/ktramp.1.in $(user-bin)
 	$(Q)Documentation/man $(user-bin) >$@
 
+# Programs that labs run in the guest.
+lab-programs := $(O)/labs/stepper
+
+$(O)/labs/stepper: Documentation/labs/3-step/stepper.c Documentation/doc.mk | deps-build
+	@mkdir -p $(@D)
+	$(call user-say,CC)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -static $(CFLAGS) -o $@ $<
+
+.PHONY: lab-programs
+lab-programs: $(lab-programs)
+
 .PHONY: doc-samples
-doc-samples: deps-build deps-guest user $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
+doc-samples: deps-build deps-guest user lab-programs $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
 	$(Q)Documentation/make-samples
 	$(Q)Documentation/make-labs

@@ -46,7 +46,7 @@ shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(ARGS) --shell
 
 .PHONY: lab
-lab: deps-build deps-guest user bpf $(xray-plugin) ## the labs, or a guest for one of them (LAB)
+lab: deps-build deps-guest user bpf lab-programs $(xray-plugin) ## the labs, or a guest for one of them (LAB)
 	$(Q)$(if $(LAB),qemu/lab $(if $(CPU),--cpu $(CPU)) \
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(LAB) $(ARGS),qemu/lab --list)
 

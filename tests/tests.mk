@@ -57,11 +57,11 @@ check check-all check-guest: BTF_KERNELS ?= \
 	$(if $(GUEST_KERNEL),$(filter %-debug,$(GUEST_KERNEL)),6.12-debug)
 
 .PHONY: check
-check: deps-build deps-guest deps-check deps-browser user $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
+check: deps-build deps-guest deps-check deps-browser user lab-programs $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-all
-check-all: deps-build deps-guest deps-check user host-tests guest-tests $(xray-plugin) ## all tests whole: hours
+check-all: deps-build deps-guest deps-check user lab-programs host-tests guest-tests $(xray-plugin) ## all tests whole: hours
 	$(Q)qemu/deps fuzz
 	$(Q)$(MAKE) --no-print-directory $(HOST_OUT)/insn_libfuzzer
 	$(Q)tests/run --all $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
@@ -84,7 +84,7 @@ check-page: deps-build deps-guest deps-browser user $(xray-plugin) ## the page o
 	$(Q)tests/run --only page
 
 .PHONY: check-labs
-check-labs: deps-build deps-guest deps-check user bpf $(xray-plugin) ## the labs' outputs and answers
+check-labs: deps-build deps-guest deps-check user bpf lab-programs $(xray-plugin) ## the labs' outputs and answers
 	$(Q)tests/run --only labs $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
 
 .PHONY: lint
