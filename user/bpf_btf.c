@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bpf.h"
+#include "bpf_check.h"
 #include "btfs.h"
 
 #define KERNELS_OWN	"/sys/kernel/btf/vmlinux"
@@ -47,13 +48,14 @@ static const struct built_in_btf *find_built_in(const char *release)
 int bpf_types_find(struct bpf_types *types, const char *file)
 {
 	const struct built_in_btf *btf;
+	struct bpf_check check;
 	struct utsname uts;
 	int err;
 
 	*types = (struct bpf_types){ .path = file, .fd = -1 };
-	if (file && access(file, R_OK)) {
-		err = -errno;
-		p_err("cannot read '%s': %s", file, strerror(-err));
+	err = file ? bpf_check_types(&check, file) : 0;
+	if (err) {
+		p_err("cannot read the types in '%s': %s", file, check.why);
 		return err;
 	}
 	if (file || !access(KERNELS_OWN, R_OK))

@@ -6,6 +6,7 @@
 #include <bpf/btf.h>
 
 #include "bpf.h"
+#include "bpf_check.h"
 
 /* The header of .BTF.ext (Documentation/bpf/btf.rst of the kernel); libbpf keeps it private. */
 struct ext_header {
@@ -54,8 +55,14 @@ struct bpf_object *bpf_object_open_file(const char *path, const struct bpf_types
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types->path);
 	struct bpf_object *object;
+	struct bpf_check check;
 	int needs, err;
 
+	if (bpf_check_object(&check, path)) {
+		p_err("cannot read '%s' as a BPF object: %s; is it made by 'clang -target bpf -g'?",
+		      path, check.why);
+		return NULL;
+	}
 	needs = bpf_object_needs_types(path);
 	if (needs < 0) {
 		p_err("cannot read '%s' as a BPF object: %s; is it made by 'clang -target bpf -g'?",

@@ -370,6 +370,7 @@ static int reloc(const struct options *opts)
 	free(programs);
 	free(the_log.relocation);
 	free(the_log.call);
+	the_log = (struct log){ 0 };
 	return load_err ? load_err : err;
 }
 
