@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Host tests of the decoder and the planner: no VM, no kernel. Included by tests/tests.mk.
+# Host tests of the decoder, the planner and the loader: no VM, no kernel. Included by tests/tests.mk.
 #
 # Needs libzydis-dev, and for insn_libfuzzer clang with libclang-rt-dev.
 
@@ -21,6 +21,7 @@ HOST_TESTS := \
 	$(HOST_OUT)/insn_diff \
 	$(HOST_OUT)/kernel_test \
 	$(HOST_OUT)/live_test \
+	$(HOST_OUT)/object_test \
 	$(HOST_OUT)/plan_test \
 #
 
@@ -50,6 +51,24 @@ $(HOST_OUT)/live_test: tests/host/live_test.c module/live.c module/live.h \
 		$(HOST_PLAN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -Imodule/uapi -o $@ $< module/live.c \
 		$(HOST_PLAN_SRCS)
+
+# The command's loader and libbpf itself, both watched by the sanitizers.
+HOST_OBJECT_SRCS := tests/host/object_test.c tests/host/object_change.c tests/host/fake_bpf.c \
+	user/cmd_reloc.c user/bpf_object.c user/bpf_check.c user/bpf_check_btf.c user/bpf_btf.c \
+	user/bpf.c user/bpf_dump.c user/out.c user/host.c
+
+$(HOST_OUT)/object_test: $(HOST_OBJECT_SRCS) tests/host/object_change.h tests/host/fake_bpf.h \
+		$(wildcard user/*.h) $(HOST_OUT)/libbpf.a $(bpf-skel) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -D_GNU_SOURCE -Wno-unused-parameter \
+		-Wno-format-truncation -Iuser -Ibpf -I$(O)/bpf -Itests/host \
+		-Wl,--wrap=syscall -Wl,--wrap=btf__load_vmlinux_btf -o $@ $(HOST_OBJECT_SRCS) \
+		$(HOST_OUT)/libbpf.a -lelf -lz -ljansson -lm
+
+$(HOST_OUT)/libbpf.a: tests/host/libbpf tests/host/host.mk | $(HOST_OUT) deps-build deps-check
+	dir=$$(tests/host/libbpf) && rm -rf $@.objects && mkdir $@.objects && \
+		cd $@.objects && $(CC) -std=gnu11 -O1 -g -w $(HOST_SANITIZE) -D_LARGEFILE64_SOURCE \
+			-D_FILE_OFFSET_BITS=64 -I$$dir/include -I$$dir/include/uapi -c $$dir/src/*.c
+	ar rcs $@ $@.objects/*.o
 
 # Runs until stopped, if it is started by hand; make check-all gives it a minute.
 $(HOST_OUT)/insn_libfuzzer: tests/host/insn_fuzz.c $(HOST_INSN_DEPS) | $(HOST_OUT)
