@@ -12,6 +12,9 @@
 
 #define USUAL_MECHANISM	"bpf-jump"
 
+/* A CPU's buffer: 256 KiB. */
+#define SAMPLE_PAGES	64
+
 enum option_key {
 	OPT_BTF = 256,
 	OPT_REGS,
@@ -32,6 +35,10 @@ struct trace {
 	const struct options *opts;
 	struct bpf_probe probe;
 	struct trace_bpf *skel;
+	struct bpf_program *program;
+	bool perf;			/* it writes to perf's buffers, not to a ring */
+	struct ring_buffer *ring;
+	struct perf_buffer *samples;
 	struct bpf_args *args;
 	struct ksym_table *symbols;
 	uint64_t events;
@@ -242,29 +249,59 @@ static uint64_t count_lost(const struct trace *t)
 	return all;
 }
 
+static void on_sample(void *context, int cpu __unused, void *data, uint32_t size)
+{
+	on_event(context, data, size);
+}
+
+/* The program counts what it could not write. */
+static void on_lost(void *context __unused, int cpu __unused, unsigned long long nr __unused)
+{
+}
+
+/* Where its lock sleeps a program with a ring is refused: PREEMPT_RT before 6.12. */
+static bool ring_sleeps(void)
+{
+	unsigned int major, minor;
+	struct utsname uts;
+
+	return !kernel_release(&uts) && strstr(uts.version, "PREEMPT_RT") &&
+	       sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 6 || (major == 6 && minor < 12));
+}
+
+static int open_buffer(struct trace *t)
+{
+	int err;
+
+	if (t->perf)
+		t->samples = perf_buffer__new(bpf_map__fd(t->skel->maps.perf_events), SAMPLE_PAGES,
+					      on_sample, on_lost, t, NULL);
+	else
+		t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.events), on_event, t, NULL);
+	if (t->samples || t->ring)
+		return 0;
+	err = -errno;
+	p_err("cannot read the tracing program's buffer: %s", strerror(-err));
+	return err;
+}
+
 static int follow(struct trace *t)
 {
-	struct ring_buffer *ring;
 	int err = 0;
 
-	ring = ring_buffer__new(bpf_map__fd(t->skel->maps.events), on_event, t, NULL);
-	if (!ring) {
-		err = -errno;
-		p_err("cannot read the ring buffer: %s", strerror(-err));
-		return err;
-	}
 	if (!out_json)
 		printf("TIME           CPU  THREAD   NAME             SITE\n");
 	fflush(stdout);
 	while (!stopped && !t->err && !(t->opts->events && t->events >= t->opts->events)) {
-		err = ring_buffer__poll(ring, 200);
+		err = t->perf ? perf_buffer__poll(t->samples, 200) :
+				ring_buffer__poll(t->ring, 200);
 		if (err < 0 && err != -EINTR)
 			break;
 		err = 0;
 	}
-	ring_buffer__free(ring);
 	if (err)
-		p_err("cannot read the ring buffer: %s", strerror(-err));
+		p_err("cannot read the tracing program's buffer: %s", strerror(-err));
 	return err ? err : t->err;
 }
 
@@ -301,6 +338,9 @@ static int prepare(struct trace *t, const struct bpf_types *types)
 	t->skel = trace_bpf__open_opts(&opts);
 	err = t->skel ? 0 : -errno;
 	if (!err) {
+		t->perf = ring_sleeps();
+		t->program = t->perf ? t->skel->progs.trace_hit_perf : t->skel->progs.trace_hit;
+		bpf_program__set_autoload(t->program, true);
 		t->skel->rodata->want_stack = t->opts->stack;
 		err = trace_bpf__load(t->skel);
 	}
@@ -331,7 +371,9 @@ static int trace(struct trace *t)
 	if (!err)
 		err = prepare(t, &types);
 	if (!err)
-		err = bpf_probe_attach(&t->probe, t->skel->progs.trace_hit);
+		err = open_buffer(t);
+	if (!err)
+		err = bpf_probe_attach(&t->probe, t->program);
 	if (!err)
 		err = follow(t);
 	if (!err)
@@ -349,6 +391,8 @@ int cmd_trace(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 	catch_signals();
 	err = trace(&t);
+	ring_buffer__free(t.ring);
+	perf_buffer__free(t.samples);
 	trace_bpf__destroy(t.skel);
 	bpf_args_free(t.args);
 	ksym_table_free(t.symbols);
