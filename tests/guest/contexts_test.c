@@ -227,14 +227,17 @@ static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *varia
 static int give_program(FIXTURE_DATA(hit) *self)
 {
 	struct ktramp_bpf bpf = { .size = sizeof(bpf), .id = self->id };
+	struct bpf_program *prog;
 
 	self->skel = progs_bpf__open();
 	if (!self->skel)
 		return -errno;
-	bpf_program__set_autoload(self->skel->progs.use_helpers, true);
+	prog = kt_ring_sleeps() ? self->skel->progs.use_helpers_but_ring :
+				  self->skel->progs.use_helpers;
+	bpf_program__set_autoload(prog, true);
 	if (progs_bpf__load(self->skel))
 		return -errno;
-	bpf.prog_fd = bpf_program__fd(self->skel->progs.use_helpers);
+	bpf.prog_fd = bpf_program__fd(prog);
 	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A program that writes a record for each hit of a function that every CPU is in all the
- * time: what comes out of the ring, and what found no room, are all the hits.
+ * Programs on a function that every CPU is in all the time. One writes a record for each hit:
+ * what comes out of the ring, and what found no room, are all the hits. Others are attached,
+ * replaced and detached meanwhile: each hit runs one of them, once.
  *
  * FLOOD_HITS is how many hits at least; 200,000 unless the environment says otherwise.
+ * FLOOD_ROUNDS is how often they are attached, replaced and detached; 200.
  */
 #include <errno.h>
 #include <sched.h>
@@ -38,6 +40,13 @@ static int on_event(void *context, void *data, size_t size)
 	else
 		reader->cpu[cpu]++;
 	return 0;
+}
+
+static unsigned long long number(const char *name, unsigned long long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
 static __u64 sum(int map, __u32 slot)
@@ -81,6 +90,8 @@ FIXTURE(flood) {
 
 FIXTURE_SETUP(flood)
 {
+	if (kt_ring_sleeps())
+		SKIP(return, "this kernel's ring buffer takes a lock that sleeps, and is refused");
 }
 
 FIXTURE_TEARDOWN(flood)
@@ -89,8 +100,7 @@ FIXTURE_TEARDOWN(flood)
 
 TEST_F_TIMEOUT(flood, every_hit_is_in_the_ring_or_counted_as_lost, 3600)
 {
-	const char *text = getenv("FLOOD_HITS");
-	unsigned long long want = text ? strtoull(text, NULL, 0) : 200000;
+	unsigned long long want = number("FLOOD_HITS", 200000);
 	struct ktramp_create create;
 	struct ktramp_probe_info probe;
 	struct reader reader = { 0 };
@@ -141,6 +151,110 @@ TEST_F_TIMEOUT(flood, every_hit_is_in_the_ring_or_counted_as_lost, 3600)
 	ring_buffer__free(ring);
 	progs_bpf__destroy(skel);
 	close(fd);
+}
+
+/* ---- attaching, replacing, detaching ---- */
+
+/* Rounds with one probe: the next has another one, in another slot. */
+#define ROUNDS_EACH	50
+
+FIXTURE(replaced) {
+	int fd, prog[2];
+	struct progs_bpf *skel;
+	unsigned int slot_bytes;
+};
+
+FIXTURE_SETUP(replaced)
+{
+	struct ktramp_info info;
+
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->skel = progs_bpf__open();
+	ASSERT_NE(NULL, self->skel);
+	bpf_program__set_autoload(self->skel->progs.count_first, true);
+	bpf_program__set_autoload(self->skel->progs.count_second, true);
+	ASSERT_EQ(0, progs_bpf__load(self->skel));
+	self->prog[0] = bpf_program__fd(self->skel->progs.count_first);
+	self->prog[1] = bpf_program__fd(self->skel->progs.count_second);
+	ASSERT_EQ(0, kt_info(self->fd, &info));
+	self->slot_bytes = info.slot_bytes;
+}
+
+FIXTURE_TEARDOWN(replaced)
+{
+	progs_bpf__destroy(self->skel);
+	close(self->fd);
+}
+
+static int give(const FIXTURE_DATA(replaced) *self, unsigned int id, unsigned int which)
+{
+	struct ktramp_bpf bpf = { .size = sizeof(bpf), .id = id, .prog_fd = self->prog[which] };
+
+	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
+}
+
+/* Attach, replace, detach. */
+static int go_round(const FIXTURE_DATA(replaced) *self, unsigned int id)
+{
+	return give(self, id, 0) ?: kt_arm(self->fd, id) ?: give(self, id, 1) ?:
+	       kt_disarm(self->fd, id);
+}
+
+/*
+ * @hits: (out) of the probe, counted when nobody can be on the way through it any more: where
+ * the kernel is preempted, a hit may be counted long after its site was disarmed.
+ */
+static void rounds_with_one(struct __test_metadata *_metadata, const FIXTURE_DATA(replaced) *self,
+			    unsigned int rounds, __u64 *hits)
+{
+	struct ktramp_create create;
+	struct ktramp_probe_info probe;
+	struct ktramp_load calls;
+
+	ASSERT_EQ(0, kt_create_as(self->fd, "mov10", KTRAMP_BPF_JUMP, KTRAMP_BPF, 0, &create));
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_START, &calls));
+	for (unsigned int i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, go_round(self, create.id)) {
+			TH_LOG("round %u", i);
+		}
+	}
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_STOP, &calls));
+	EXPECT_EQ(0, calls.wrong);
+	ASSERT_EQ(0, kt_probe(self->fd, create.id, &probe));
+	EXPECT_EQ(0, probe.missed);
+	EXPECT_LE(probe.hits, calls.calls);
+	*hits = probe.hits;
+	ASSERT_EQ(0, kt_destroy(self->fd, create.id));
+}
+
+TEST_F_TIMEOUT(replaced, while_it_is_hit_runs_one_program_each_time, 7200)
+{
+	unsigned int rounds = number("FLOOD_ROUNDS", 200), left;
+	__u64 all = 0, first, second, hits;
+	struct ktramp_info info;
+
+	for (left = rounds; left; left -= left < ROUNDS_EACH ? left : ROUNDS_EACH) {
+		rounds_with_one(_metadata, self, left < ROUNDS_EACH ? left : ROUNDS_EACH, &hits);
+		all += hits;
+		first = sum(bpf_map__fd(self->skel->maps.counts), 0);
+		second = sum(bpf_map__fd(self->skel->maps.counts), 1);
+		ASSERT_EQ(all, first + second) {
+			TH_LOG("with %u rounds to go", left);
+		}
+	}
+	EXPECT_LT(0, first);
+	EXPECT_LT(0, second);
+	/* Slots are given back when no CPU can be in them. */
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(0, kt_info(self->fd, &info));
+		if (info.slot_bytes == self->slot_bytes)
+			break;
+		usleep(20000);
+	}
+	EXPECT_EQ(self->slot_bytes, info.slot_bytes);
+	TH_LOG("%u rounds, %llu hits: %llu of the first program, %llu of the second", rounds,
+	       (unsigned long long)all, (unsigned long long)first, (unsigned long long)second);
 }
 
 TEST_HARNESS_MAIN

@@ -8,12 +8,23 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kt.h"
 
 #define MODULE	"/lib/modules/ktramp.ko"
+
+bool kt_ring_sleeps(void)
+{
+	unsigned int major, minor;
+	struct utsname uts;
+
+	return !uname(&uts) && strstr(uts.version, "PREEMPT_RT") &&
+	       sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 6 || (major == 6 && minor < 12));
+}
 
 int kt_open(void)
 {

@@ -54,6 +54,9 @@ int kt_load(int fd, unsigned int flags, struct ktramp_load *load);
 bool kt_bytes_are_original(const struct ktramp_probe_info *probe, size_t len);
 bool kt_bytes_are_armed(const struct ktramp_probe_info *probe, size_t len);
 
+/* Does the kernel's BPF ring buffer take a lock that sleeps, as PREEMPT_RT's does before 6.12? */
+bool kt_ring_sleeps(void);
+
 int kt_pin(int cpu);
 int kt_write_file(const char *path, const char *text);
 int kt_read_file(const char *path, char *buf, size_t size);
