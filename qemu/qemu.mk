@@ -40,6 +40,11 @@ xray: deps-build deps-guest user $(xray-plugin) ## every instruction of a hit (M
 		$(or $(GUEST_KERNEL),$(if $(SITE),6.12-cloud-amd64,$(BENCH_KERNELS))) -- \
 		$(MECHANISM:%=--mechanism %) $(if $(SITE),,$(TARGET:%=--target %)) $(ARGS)
 
+.PHONY: coverage
+coverage: deps-build deps-guest user ## what can be probed of both kernels' text, on two CPU models
+	$(Q)qemu/coverage $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS)) \
+		$(if $(ARGS),-- $(ARGS))
+
 .PHONY: shell
 shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)
 	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \

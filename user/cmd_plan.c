@@ -7,7 +7,8 @@ struct options {
 	const char *mechanism;
 	bool all;
 	bool counts;		/* an option was given that goes with --all only */
-	struct coverage_config coverage;
+	struct sample_config coverage;
+	const char *output;
 };
 
 enum {
@@ -23,6 +24,7 @@ static const struct argp_option options[] = {
 	{ "sample", 'n', "N", 0, "With --all: at N instructions of it, chosen at random", 0 },
 	{ "seed", OPT_SEED, "N", 0, "With --sample: choose others", 0 },
 	{ "module", 'M', "MODULE", 0, "With --all: in this module instead of the kernel", 0 },
+	{ "output", 'o', "FILE", 0, "With --all: also write the result to FILE, as JSON", 0 },
 	{ "ask", OPT_ASK, NULL, 0,
 	  "With --all: ask the kernel whether it accepts a kprobe, at each of them, instead of "
 	  "reading its tables: millions of instructions each", 0 },
@@ -54,7 +56,7 @@ static void check(const struct options *opts, struct argp_state *state)
 	if (!opts->all && !opts->site)
 		argp_error(state, "a SITE or --all is needed");
 	if (opts->counts && !opts->all)
-		argp_error(state, "--sample, --seed, --module and --ask go with --all");
+		argp_error(state, "--sample, --seed, --module, --output and --ask go with --all");
 	if (opts->mechanism && opts->all)
 		argp_error(state, "--all counts every mechanism; --mechanism goes with a SITE");
 }
@@ -83,6 +85,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'M':
 		opts->coverage.module = arg;
+		opts->counts = true;
+		return 0;
+	case 'o':
+		opts->output = arg;
 		opts->counts = true;
 		return 0;
 	case OPT_ASK:
@@ -120,7 +126,7 @@ int cmd_plan(int argc, char **argv)
 		return EXIT_FAILED;
 	catch_signals();
 	if (opts.all)
-		return coverage(&dev, &opts.coverage) ? EXIT_FAILED : EXIT_OK;
+		return coverage(&dev, &opts.coverage, opts.output) ? EXIT_FAILED : EXIT_OK;
 
 	mechanism = dev_mechanism(&dev, opts.mechanism ? opts.mechanism : "jump");
 	if (!mechanism)

@@ -23,7 +23,8 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define MAX(a, b)	((a) > (b) ? (a) : (b))
-#define __printf(f, a)	__attribute__((format(printf, f, a)))
+#define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
 #define __unused	__attribute__((unused))
 #define __cleanup(fn)	__attribute__((cleanup(fn)))
 
@@ -257,15 +258,37 @@ void text_deinit(struct text *text);
 int site_plan(const struct dev *dev, const char *site,
 	      const struct ktramp_mechanism_info *mechanism);	/* complains */
 
-/* coverage.c */
-struct coverage_config {
+/* sample.c */
+#define OURS_FIRST	KTRAMP_INT3_EMULATE
+#define OURS_LAST	KTRAMP_JUMP
+
+struct sample_config {
 	const char *module;	/* NULL: the kernel itself */
 	uint64_t sample;	/* instructions, 0 for all */
 	uint64_t seed;
+	uint32_t part;		/* of every so many functions one, chosen at random; 0 for all */
 	bool ask;		/* the kernel itself at each, not its tables */
 };
 
-int coverage(const struct dev *dev, const struct coverage_config *config);	/* complains */
+struct sample {
+	struct text text;
+	uint64_t functions;	/* looked at; of them: */
+	uint64_t instructions;	/* padding excluded */
+	/* Called for each that was chosen, in the order of addresses. An error ends it. */
+	int (*planned)(struct sample *sample, uint64_t function,
+		       const struct ktramp_scan_insn *insn);
+};
+
+int sample_plan(struct sample *sample, const struct dev *dev,
+		const struct sample_config *config);	/* complains */
+/* Would the kernel accept a kprobe there? */
+bool sample_is_accepted(const struct sample *sample, uint64_t function,
+			const struct ktramp_scan_insn *insn);
+void sample_deinit(struct sample *sample);
+
+/* coverage.c */
+/* @output: also write it there, or NULL. Complains. */
+int coverage(const struct dev *dev, const struct sample_config *config, const char *output);
 
 /* disasm.c */
 enum origin {
