@@ -13,12 +13,14 @@ GUEST_TESTS += bench
 GUEST_TESTS += bpf
 GUEST_TESTS += cli
 GUEST_TESTS += coexist
+GUEST_TESTS += coverage
 GUEST_TESTS += contexts
 GUEST_TESTS += door
 GUEST_TESTS += engine
 GUEST_TESTS += exits
 GUEST_TESTS += fault
 GUEST_TESTS += flood
+GUEST_TESTS += live
 GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
@@ -87,6 +89,10 @@ check-page: deps-build deps-guest deps-browser user $(xray-plugin) ## the page o
 check-labs: deps-build deps-guest deps-check user bpf lab-programs $(xray-plugin) ## the labs' outputs and answers
 	$(Q)tests/run --only labs $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
 
+.PHONY: live
+live: deps-build deps-guest user guest-tests ## 20,000 probes in each running kernel, whole: hours
+	$(Q)tests/run --all --test live $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
+
 .PHONY: lint
 lint: deps-build deps-check ## check the sources themselves
 	$(Q)tests/run --only lint
@@ -95,7 +101,8 @@ lint: deps-build deps-check ## check the sources themselves
 host-tests: $(HOST_TESTS)
 
 .PHONY: guest-tests
-guest-tests: $(guest-bin) $(guest-out)/all $(guest-objects)
+guest-tests: $(guest-bin) $(guest-out)/all $(guest-objects) $(guest-out)/workload \
+	$(guest-out)/ext4.img.gz
 
 $(guest-objects): $(guest-out)/%: $(O)/bpf/% | $(guest-out)
 	$(Q)cp $< $@
@@ -121,6 +128,21 @@ $(guest-out)/state_test: guest-ldlibs := -lcapstone
 
 $(guest-obj)/insn.o: module/insn.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What takes the sample for `ktramp plan --all`.
+live-user := $(addprefix $(O)/user/,sample.o text.o dev.o names.o out.o host.o stats.o)
+$(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)
+$(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
+
+work-obj := $(patsubst tests/guest/%.c,$(guest-obj)/%.o,$(wildcard tests/guest/work*.c))
+$(guest-out)/workload: $(work-obj) | $(guest-out)
+	$(call guest-say,LINK)$(CC) -static -pthread $(LDFLAGS) -o $@ $^
+
+# With a journal, and small: it is unpacked in memory.
+$(guest-out)/ext4.img.gz: tests/tests.mk | $(guest-out) deps-build
+	$(call guest-say,MKFS)rm -f $(@:.gz=) && truncate -s 6M $(@:.gz=) && \
+		PATH=$$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -b 1024 -J size=1 -O inline_data,metadata_csum -F $(@:.gz=) && \
+		gzip -9nf $(@:.gz=)
 
 $(guest-obj)/%.o: tests/guest/%.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Probes on a random sample of the whole kernel's instructions, armed in batches while every
+ * CPU runs a workload that checks what comes out of it.
+ *
+ * In the environment, for whoever wants more, or looks for the site that breaks something:
+ *
+ *	LIVE_SAMPLE	instructions
+ *	LIVE_PART	they are of every so many functions one: reading all takes a while
+ *	LIVE_SEED	others
+ *	LIVE_BATCH	sites armed together
+ *	LIVE_EACH	1: at each site, every mechanism that has a plan for it, one after the
+ *			other; 0: one of them, in turn
+ *	LIVE_FROM, LIVE_TO	of the sites those numbered so, the last one excluded
+ *	LIVE_LIST	1: say what is armed
+ *	LIVE_REPLAY	a file with such a list: instead of a sample
+ *	LIVE_WORK	the part of the workload to run, instead of all
+ *	LIVE_HITS	of 1,000 sites, how many must be hit
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../user/ktramp.h"
+#include "kselftest_harness.h"
+#include "kt.h"
+#include "workload.h"
+
+#define KCORE		"/proc/kcore"
+#define SHARED		"/tmp/workload"
+#define PROGRAM		"/tests/workload"
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* ---- sites ---- */
+
+struct site {
+	uint64_t address;
+	uint32_t plans;		/* bit m: mechanism m has one */
+	uint8_t tactic;
+	uint8_t handler;	/* 0: in turn */
+	bool hit;
+};
+
+struct sites {
+	struct sample sample;
+	struct site *v;
+	size_t nr;
+	uint64_t refused;	/* by the kernel, or no mechanism has a plan */
+};
+
+static int keep(struct sample *sample, uint64_t function, const struct ktramp_scan_insn *insn)
+{
+	struct sites *sites = container_of(sample, struct sites, sample);
+	struct site site = { .address = function + insn->offset, .tactic = insn->tactic };
+
+	for (unsigned int m = OURS_FIRST; m <= OURS_LAST; m++)
+		if (!insn->reason[m])
+			site.plans |= 1U << m;
+	if (!site.plans || !sample_is_accepted(sample, function, insn)) {
+		sites->refused++;
+		return 0;
+	}
+	sites->v[sites->nr++] = site;
+	return 0;
+}
+
+/* Batches are not of neighbours only: what is hit most comes in all of them. */
+static void shuffle(struct site *v, size_t nr, uint64_t random)
+{
+	for (size_t i = nr; i > 1; i--) {
+		size_t j = prng(&random) % i;
+		struct site site = v[j];
+
+		v[j] = v[i - 1];
+		v[i - 1] = site;
+	}
+}
+
+/* What an earlier run with LIVE_LIST said it armed: the same again, or part of it. */
+static bool read_list(const struct dev *dev, struct sites *sites, const char *path, size_t max)
+{
+	FILE *file = fopen(path, "re");
+	char line[256], name[32], tactic[32], handler[32];
+	unsigned long long address;
+
+	while (file && sites->nr < max && fgets(line, sizeof(line), file)) {
+		const struct ktramp_mechanism_info *mechanism;
+
+		if (sscanf(line, "# 0x%llx %31[^,], tactic %31[^,], handler %31s", &address, name,
+			   tactic, handler) != 4)
+			continue;
+		mechanism = dev_mechanism(dev, name);
+		if (!mechanism)
+			break;
+		sites->v[sites->nr++] = (struct site){
+			.address = address, .plans = 1U << mechanism->mechanism,
+			.handler = handler_number(handler),
+		};
+	}
+	if (file)
+		fclose(file);
+	return file;
+}
+
+/* ---- text ---- */
+
+struct snapshot {
+	uint64_t start;
+	size_t size;
+	uint8_t *bytes;
+};
+
+static uint64_t symbol(const char *wanted)
+{
+	FILE *file = fopen("/proc/kallsyms", "re");
+	unsigned long long address, found = 0;
+	char name[512];
+
+	while (file && !found && fscanf(file, "%llx %*c %511s%*[^\n]", &address, name) == 2)
+		if (!strcmp(name, wanted))
+			found = address;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Where the file has an address, or -1. */
+static off_t offset_of(int fd, uint64_t address)
+{
+	Elf64_Ehdr file;
+	Elf64_Phdr part;
+
+	if (pread(fd, &file, sizeof(file), 0) != sizeof(file))
+		return -1;
+	for (unsigned int i = 0; i < file.e_phnum; i++) {
+		if (pread(fd, &part, sizeof(part), file.e_phoff + i * sizeof(part)) !=
+		    sizeof(part))
+			return -1;
+		if (part.p_type == PT_LOAD && address - part.p_vaddr < part.p_memsz)
+			return part.p_offset + (address - part.p_vaddr);
+	}
+	return -1;
+}
+
+static bool take(struct snapshot *shot)
+{
+	uint64_t end = symbol("_etext");
+	int fd = open(KCORE, O_RDONLY | O_CLOEXEC);
+	off_t at;
+
+	shot->start = symbol("_stext");
+	shot->size = end - shot->start;
+	shot->bytes = malloc(shot->size);
+	at = offset_of(fd, shot->start);
+	for (size_t done = 0; at >= 0 && done < shot->size;) {
+		ssize_t n = pread(fd, shot->bytes + done, shot->size - done, at + done);
+
+		if (n <= 0)
+			at = -1;
+		else
+			done += n;
+	}
+	close(fd);
+	return at >= 0;
+}
+
+/* Is the byte part of an instruction that the kernel itself changes as it runs? */
+static bool is_the_kernels(const struct dev *dev, uint64_t address)
+{
+	static struct ktramp_scan_insn insns[65536];
+	struct ktramp_scan scan = {
+		.address = address, .insns = (uintptr_t)insns, .max = ARRAY_SIZE(insns),
+	};
+
+	if (dev_scan(dev, &scan))
+		return false;
+	for (uint32_t i = 0; i < scan.nr && i < scan.max; i++)
+		if (address - scan.address - insns[i].offset < insns[i].length)
+			return insns[i].kernel == KTRAMP_R_PATCHED;
+	return false;
+}
+
+/* Return: bytes that changed and should not have. @explained: those that may change. */
+static size_t compare(const struct dev *dev, const struct snapshot *before,
+		      const struct snapshot *after, size_t *explained)
+{
+	size_t changed = 0;
+
+	for (size_t i = 0; i < before->size; i++) {
+		uint64_t address = before->start + i;
+
+		if (before->bytes[i] == after->bytes[i])
+			continue;
+		if (is_the_kernels(dev, address)) {
+			(*explained)++;
+			continue;
+		}
+		if (changed++ < 8)
+			printf("# 0x%llx: %02x became %02x\n", (unsigned long long)address,
+			       before->bytes[i], after->bytes[i]);
+	}
+	return changed;
+}
+
+/* ---- the workload ---- */
+
+struct load {
+	unsigned int nr;
+	pid_t pid[WORKLOADS_MAX];
+	struct workload *shared;
+};
+
+static bool share(struct load *load)
+{
+	size_t size = WORKLOADS_MAX * sizeof(*load->shared);
+	int fd = open(SHARED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, size))
+		return false;
+	load->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	load->nr = MIN(sysconf(_SC_NPROCESSORS_ONLN), WORKLOADS_MAX);
+	return load->shared != MAP_FAILED;
+}
+
+static void start(struct load *load)
+{
+	for (unsigned int i = 0; i < load->nr; i++) {
+		char cpu[16];
+
+		snprintf(cpu, sizeof(cpu), "%u", i);
+		atomic_store(&load->shared[i].stop, false);
+		atomic_store(&load->shared[i].begun, 0);
+		atomic_store(&load->shared[i].ended, 0);
+		load->pid[i] = fork();
+		if (!load->pid[i]) {
+			execl(PROGRAM, PROGRAM, cpu, SHARED, getenv("LIVE_WORK"), NULL);
+			_exit(127);
+		}
+	}
+}
+
+static bool is_alive(const struct load *load, unsigned int i)
+{
+	return !waitpid(load->pid[i], NULL, WNOHANG);
+}
+
+/* Until every CPU has done so many whole rounds that began after now. */
+static bool wait_for_rounds(const struct load *load, unsigned int rounds)
+{
+	unsigned long until[WORKLOADS_MAX];
+	bool alive = true;
+
+	for (unsigned int i = 0; i < load->nr; i++)
+		until[i] = atomic_load(&load->shared[i].begun) + rounds;
+	for (unsigned int i = 0; i < load->nr; i++)
+		while (alive && atomic_load(&load->shared[i].ended) < until[i]) {
+			usleep(10000);
+			alive = is_alive(load, i);
+		}
+	return alive;
+}
+
+/* Return: how many did not end as they should. */
+static unsigned int stop(const struct load *load)
+{
+	unsigned int failed = 0;
+	int status;
+
+	for (unsigned int i = 0; i < load->nr; i++)
+		atomic_store(&load->shared[i].stop, true);
+	for (unsigned int i = 0; i < load->nr; i++)
+		failed += waitpid(load->pid[i], &status, 0) != load->pid[i] || status;
+	return failed;
+}
+
+static void print_load(const struct load *load)
+{
+	for (unsigned int i = 0; i < load->nr; i++) {
+		const struct workload *w = &load->shared[i];
+
+		printf("# CPU %u: %lu parts without support, %lu wrong%s%s\n", i,
+		       atomic_load(&w->skipped), atomic_load(&w->wrong),
+		       *w->why ? ", first: " : "", w->why);
+	}
+}
+
+/* ---- passes ---- */
+
+struct pass {
+	uint32_t id[KTRAMP_BATCH_MAX];
+	struct site *site[KTRAMP_BATCH_MAX];
+	uint8_t mechanism[KTRAMP_BATCH_MAX];
+	unsigned int nr;
+};
+
+struct outcome {
+	uint64_t armed[OURS_LAST + 1];
+	uint64_t hit[OURS_LAST + 1];
+	uint64_t by_tactic[NR_TACTICS];
+	uint64_t hits, missed;
+	uint64_t refused[NR_REASONS];	/* though it was planned */
+	uint64_t stuck;
+};
+
+/* The n-th of the bits that are set, starting over behind the last. */
+static unsigned int nth_bit(uint32_t bits, unsigned int n)
+{
+	unsigned int at = 0;
+
+	for (n %= __builtin_popcount(bits);; at++)
+		if ((bits >> at & 1) && !n--)
+			return at;
+}
+
+static unsigned int choose_handler(const struct dev *dev, const struct site *site,
+				   unsigned int mechanism, unsigned int n)
+{
+	const uint32_t all = 1U << KTRAMP_COUNT | 1U << KTRAMP_REGS | 1U << KTRAMP_COUNT_INLINE;
+
+	if (site->handler)
+		return site->handler;
+	if (mechanism == KTRAMP_JUMP && site->tactic == KTRAMP_TACTIC_FTRACE)
+		return KTRAMP_COUNT;
+	return nth_bit(dev->mechanisms[mechanism - 1].handlers & all, n);
+}
+
+static void create(const struct dev *dev, struct pass *pass, struct site *site,
+		   unsigned int mechanism, unsigned int n, struct outcome *outcome)
+{
+	unsigned int handler = choose_handler(dev, site, mechanism, n);
+	struct ktramp_create create;
+	char where[32];
+
+	snprintf(where, sizeof(where), "0x%llx", (unsigned long long)site->address);
+	if (kt_create_as(dev->fd, where, mechanism, handler, 0, &create)) {
+		outcome->refused[MIN(create.reason, NR_REASONS - 1)]++;
+		return;
+	}
+	if (setting("LIVE_LIST", 0))
+		printf("# %s %s, tactic %s, handler %s\n", create.site,
+		       dev->mechanisms[mechanism - 1].name, tactic_name(site->tactic),
+		       handler_name(handler));
+	pass->id[pass->nr] = create.id;
+	pass->mechanism[pass->nr] = mechanism;
+	pass->site[pass->nr++] = site;
+}
+
+static void look(const struct dev *dev, const struct pass *pass, struct outcome *outcome)
+{
+	struct ktramp_probe_info probe;
+
+	for (unsigned int i = 0; i < pass->nr; i++) {
+		unsigned int m = pass->mechanism[i];
+
+		if (kt_probe(dev->fd, pass->id[i], &probe))
+			continue;
+		outcome->stuck += probe.state != KTRAMP_DISARMED && probe.state != KTRAMP_NEW;
+		if (probe.state != KTRAMP_DISARMED)
+			continue;
+		outcome->armed[m]++;
+		outcome->by_tactic[MIN(probe.tactic, NR_TACTICS - 1)]++;
+		outcome->hits += probe.hits;
+		outcome->missed += probe.missed;
+		outcome->hit[m] += probe.hits > 0;
+		pass->site[i]->hit |= probe.hits > 0;
+	}
+}
+
+/* Return: how many parts of the workload were wrong, and processes that did not end well. */
+static unsigned int run_pass(const struct dev *dev, const struct pass *pass, struct load *load,
+			     struct outcome *outcome)
+{
+	struct ktramp_batch batch;
+	unsigned int failed = 0;
+	int err;
+
+	start(load);
+	err = kt_batch(dev->fd, KTRAMP_IOC_ARM, pass->id, pass->nr, &batch);
+	/* Of two that overlap the second one is refused. */
+	if (err && err != -EBUSY)
+		printf("# arming probe %u: error %d, %s\n", batch.failed, -err, batch.why);
+	failed += err && err != -EBUSY;
+	printf("# armed %u of %u\n", batch.done, pass->nr);
+	failed += !wait_for_rounds(load, 1);
+	err = kt_batch(dev->fd, KTRAMP_IOC_DISARM, pass->id, pass->nr, &batch);
+	if (err)
+		printf("# disarming probe %u: error %d, %s\n", batch.failed, -err, batch.why);
+	failed += err != 0;
+	failed += stop(load);
+	look(dev, pass, outcome);
+	failed += kt_batch(dev->fd, KTRAMP_IOC_DESTROY, pass->id, pass->nr, &batch) != 0;
+	return failed;
+}
+
+/*
+ * One batch: each mechanism in turn at each of its sites, or, to save time, one of them at
+ * each. Return: what went wrong.
+ */
+static unsigned int run_batch(const struct dev *dev, struct site *v, size_t nr, bool each,
+			      struct load *load, struct outcome *outcome)
+{
+	static struct pass pass;
+	unsigned int failed = 0;
+
+	for (unsigned int m = OURS_FIRST; m <= OURS_LAST; m++) {
+		pass.nr = 0;
+		for (size_t i = 0; i < nr; i++) {
+			unsigned int mechanism = each ? m : nth_bit(v[i].plans, i);
+
+			if (v[i].plans >> mechanism & 1)
+				create(dev, &pass, &v[i], mechanism, i / 8, outcome);
+		}
+		printf("# %s: made %u of %zu\n", each ? dev->mechanisms[m - 1].name :
+		       "all in turn", pass.nr, nr);
+		failed += run_pass(dev, &pass, load, outcome);
+		if (!each)
+			break;
+	}
+	return failed;
+}
+
+static void print_outcome(const struct dev *dev, const struct outcome *o)
+{
+	for (unsigned int m = OURS_FIRST; m <= OURS_LAST; m++)
+		printf("# %-14s armed %6llu, hit %6llu\n", dev->mechanisms[m - 1].name,
+		       (unsigned long long)o->armed[m], (unsigned long long)o->hit[m]);
+	for (unsigned int i = 1; i < NR_TACTICS; i++)
+		printf("#   jump by %-8s %6llu\n", tactic_name(i),
+		       (unsigned long long)o->by_tactic[i]);
+	for (unsigned int i = 1; i < NR_REASONS; i++)
+		if (o->refused[i])
+			printf("#   planned, but refused: %-12s %6llu\n", reason_name(i),
+			       (unsigned long long)o->refused[i]);
+	printf("# %llu hits, %llu missed\n", (unsigned long long)o->hits,
+	       (unsigned long long)o->missed);
+}
+
+static size_t sites_hit(const struct sites *sites)
+{
+	size_t hit = 0;
+
+	for (size_t i = 0; i < sites->nr; i++)
+		hit += sites->v[i].hit;
+	return hit;
+}
+
+/* ---- the proof ---- */
+
+static void insert(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+}
+
+FIXTURE(kernel) {
+	struct dev dev;
+};
+
+FIXTURE_SETUP(kernel)
+{
+	ASSERT_EQ(0, dev_open(&self->dev));
+}
+
+FIXTURE_TEARDOWN(kernel)
+{
+	dev_close(&self->dev);
+}
+
+TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
+{
+	const struct sample_config config = {
+		.sample = setting("LIVE_SAMPLE", 1000), .seed = setting("LIVE_SEED", 1),
+		.part = setting("LIVE_PART", 16),
+	};
+	const size_t batch = MIN(setting("LIVE_BATCH", 4000), KTRAMP_BATCH_MAX);
+	struct sites sites = { .sample.planned = keep };
+	struct snapshot before, after;
+	size_t explained = 0, from, to;
+	struct outcome outcome = { };
+	unsigned int failed = 0;
+	struct load load = { };
+
+	setbuf(stdout, NULL);
+	sites.v = calloc(config.sample, sizeof(*sites.v));
+	if (getenv("LIVE_REPLAY")) {
+		ASSERT_TRUE(read_list(&self->dev, &sites, getenv("LIVE_REPLAY"), config.sample));
+	} else {
+		ASSERT_EQ(0, sample_plan(&sites.sample, &self->dev, &config));
+		shuffle(sites.v, sites.nr, config.seed);
+	}
+	printf("# %llu instructions, %llu of them without a kprobe or any plan\n",
+	       (unsigned long long)(sites.nr + sites.refused), (unsigned long long)sites.refused);
+
+	/* For a file system on a disk; a kernel that has no such module goes without. */
+	insert("/tests/modules/loop.ko");
+	/* Without probes first: what is wrong then is not ours, and keys settle. */
+	ASSERT_TRUE(share(&load));
+	start(&load);
+	EXPECT_TRUE(wait_for_rounds(&load, 1));
+	EXPECT_EQ(0, stop(&load));
+	print_load(&load);
+	ASSERT_TRUE(take(&before));
+
+	from = MIN(setting("LIVE_FROM", 0), sites.nr);
+	to = MIN(setting("LIVE_TO", sites.nr), sites.nr);
+	for (size_t at = from; at < to; at += batch)
+		failed += run_batch(&self->dev, &sites.v[at], MIN(batch, to - at),
+				    setting("LIVE_EACH", 0), &load, &outcome);
+	EXPECT_EQ(0, failed);
+	for (unsigned int i = 0; i < load.nr; i++) {
+		EXPECT_EQ(0, atomic_load(&load.shared[i].wrong))
+			TH_LOG("%s", load.shared[i].why);
+	}
+	print_load(&load);
+	print_outcome(&self->dev, &outcome);
+
+	ASSERT_TRUE(take(&after));
+	EXPECT_EQ(0, compare(&self->dev, &before, &after, &explained));
+	printf("# text: %zu bytes compared, %zu changed by the kernel itself\n", before.size,
+	       explained);
+	EXPECT_EQ(0, outcome.stuck);
+	EXPECT_LT(0, outcome.hits);
+	printf("# hit %zu of %zu sites, %zu of 1,000\n", sites_hit(&sites), to - from,
+	       1000 * sites_hit(&sites) / (to - from));
+	EXPECT_LE(setting("LIVE_HITS", 75), 1000 * sites_hit(&sites) / (to - from));
+	sample_deinit(&sites.sample);
+	free(sites.v);
+}
+
+TEST_HARNESS_MAIN
