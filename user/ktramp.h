@@ -77,7 +77,6 @@ json_t *json_hex(const uint8_t *bytes, size_t n);
 const char *hex(char *buf, size_t size, const uint8_t *bytes, size_t n);
 uint64_t parse_number(struct argp_state *state, const char *what, const char *arg,
 		      uint64_t min, uint64_t max);
-uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's */
 
 static inline void free_json(json_t **json)
 {
@@ -103,6 +102,7 @@ void table_deinit(struct table *table);
 /* names.c: the words of the interface */
 const char *handler_name(uint32_t handler);
 uint32_t handler_number(const char *name);	/* 0: no such handler */
+uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's */
 uint32_t handler_usual(uint32_t handlers);	/* of a mechanism's, the one it is compared by */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);

@@ -112,6 +112,15 @@ uint32_t handler_number(const char *name)
 	return 0;
 }
 
+uint32_t parse_handler(struct argp_state *state, const char *arg)
+{
+	uint32_t handler = handler_number(arg);
+
+	if (!handler)
+		argp_error(state, "no handler '%s'; there are count, count-inline and regs", arg);
+	return handler;
+}
+
 uint32_t handler_usual(uint32_t handlers)
 {
 	return handlers == 1U << KTRAMP_BPF ? KTRAMP_BPF : KTRAMP_COUNT;

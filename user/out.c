@@ -125,15 +125,6 @@ uint64_t parse_number(struct argp_state *state, const char *what, const char *ar
 	return value;
 }
 
-uint32_t parse_handler(struct argp_state *state, const char *arg)
-{
-	uint32_t handler = handler_number(arg);
-
-	if (!handler)
-		argp_error(state, "no handler '%s'; there are count, count-inline and regs", arg);
-	return handler;
-}
-
 static error_t parse_out(int key, char *arg __unused,
 			 struct argp_state *state __unused)
 {
