@@ -15,6 +15,9 @@
 /* Types in types; the kernel's own go to about 20. libbpf calls itself for each. */
 #define DEPTH_MAX	128
 
+/* Bytes of a type: libbpf has them in an int here and there, where an error is negative. */
+#define TYPE_MAX	(1U << 30)
+
 struct types {
 	struct bpf_check *check;
 	const uint8_t *data;
@@ -295,7 +298,7 @@ static bool check_loops(const struct types *types, enum walk walk)
 	return ok;
 }
 
-/* ---- members inside of what they are members of: data is printed by their offsets ---- */
+/* ---- sizes, and members inside of what they are members of: data is printed by both ---- */
 
 /* Bytes; what has none, a function's type or an incomplete one, counts as none. */
 static uint64_t size_of(const struct types *types, uint32_t id)
@@ -329,6 +332,7 @@ static uint64_t size_of(const struct types *types, uint32_t id)
 		case BTF_KIND_ENUM:
 		case BTF_KIND_ENUM64:
 		case BTF_KIND_FLOAT:
+		case BTF_KIND_DATASEC:
 			return size * t->size;
 		default:
 			return 0;
@@ -336,10 +340,13 @@ static uint64_t size_of(const struct types *types, uint32_t id)
 	}
 }
 
-static bool check_members(const struct types *types, uint32_t id)
+static bool check_size(const struct types *types, uint32_t id)
 {
 	const struct btf_type *t = type_at(types, id);
 
+	if (size_of(types, id) > TYPE_MAX)
+		return bpf_check_fail(types->check, "type %u in .BTF takes more than %u bytes", id,
+				      TYPE_MAX);
 	if (!btf_is_composite(t))
 		return true;
 	for (uint32_t n = 0; n < btf_vlen(t); n++) {
@@ -400,7 +407,7 @@ bool bpf_check_btf(struct bpf_check *check, const uint8_t *data, size_t size,
 		ok = check_type(&types, id);
 	ok = ok && check_loops(&types, WALK_INSIDE) && check_loops(&types, WALK_NAMED);
 	for (uint32_t id = 1; ok && id < types.nr; id++)
-		ok = check_members(&types, id);
+		ok = check_size(&types, id);
 	if (nr_types)
 		*nr_types = types.nr;
 	if (strings)
