@@ -160,7 +160,7 @@ int for_tracepoint(void *ctx)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 22);
+	__uint(max_entries, 1 << 18);
 } flood SEC(".maps");
 
 struct {
