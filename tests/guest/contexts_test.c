@@ -371,4 +371,70 @@ TEST_F_TIMEOUT(refused, is_what_runs_before_the_handler_in_every_mechanism, 120)
 	EXPECT_LT(10U, known);
 }
 
+/*
+ * And what looks as if it did, with lockdep: who asks whether RCU watches is not asked on the
+ * way to the handler. Where an int3 is on each of these, int3s elsewhere do not hit it.
+ */
+static const char *const beside_handler[] = {
+	"rcu_lockdep_current_cpu_online", "rcu_read_lock_any_held", "rcu_read_lock_sched_held",
+	"rcu_read_lock_held",
+};
+
+static const unsigned int breakpoints[] = {
+	KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_BOOST,
+};
+
+/* Behind the function's entry, where that is ftrace's. */
+static int watch(int fd, const char *function)
+{
+	int id = kt_create(fd, function, KTRAMP_INT3_BOOST);
+	char site[64];
+
+	if (id != -EBUSY)
+		return id;
+	snprintf(site, sizeof(site), "%s+0x5", function);
+	return kt_create(fd, site, KTRAMP_INT3_BOOST);
+}
+
+/* Hits of @watched while a breakpoint is hit @loops times; the system call makes some as well. */
+static long hits_beside(int fd, int watched, unsigned int mechanism, unsigned int loops)
+{
+	int id = kt_create(fd, "lea", mechanism), target = kt_target_index(fd, "lea");
+	struct ktramp_probe_info before, after;
+	struct ktramp_run run;
+	int err = id < 0 ? id : kt_arm(fd, id);
+
+	err = err ?: kt_probe(fd, watched, &before) ?: kt_run(fd, target, id, loops, 0, &run) ?:
+	      kt_probe(fd, watched, &after);
+	if (!err && run.hits != loops)
+		err = -EIO;
+	if (id > 0)
+		kt_destroy(fd, id);
+	return err ?: (long)(after.hits + after.missed - before.hits - before.missed);
+}
+
+TEST_F_TIMEOUT(refused, is_nothing_that_does_not_run_there, 120)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(beside_handler); i++) {
+		int watched = watch(self->fd, beside_handler[i]);
+
+		/* Without lockdep there are none of them. */
+		if (watched == -ENOENT)
+			continue;
+		ASSERT_LT(0, watched) {
+			TH_LOG("%s", beside_handler[i]);
+		}
+		ASSERT_EQ(0, kt_arm(self->fd, watched));
+		for (unsigned int j = 0; j < ARRAY_SIZE(breakpoints); j++) {
+			long hits = hits_beside(self->fd, watched, breakpoints[j], 2000);
+
+			ASSERT_LE(0, hits);
+			EXPECT_GT(1000, hits) {
+				TH_LOG("%s, mechanism %u", beside_handler[i], breakpoints[j]);
+			}
+		}
+		ASSERT_EQ(0, kt_destroy(self->fd, watched));
+	}
+}
+
 TEST_HARNESS_MAIN
