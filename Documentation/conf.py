@@ -14,7 +14,7 @@ with open(os.path.join(HERE, "..", "module", "main.c"), encoding="utf-8") as mai
 
 project = "ktramp"
 version = release
-extensions = ["kdoc", "lab"]
+extensions = ["bench", "kdoc", "lab"]
 exclude_patterns = ["samples", "sphinx"]
 highlight_language = "none"
 smartquotes = False
@@ -25,5 +25,6 @@ html_theme_options = {
     "fixed_sidebar": True,
     "page_width": "1100px",
 }
+html_static_path = ["sphinx/static"]
 html_copy_source = False
 html_show_copyright = False
