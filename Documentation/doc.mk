@@ -20,12 +20,22 @@ man: deps-build $(doc-man) ## the manual page, .output/ktramp.1
 $(doc-man): Documentation/man Documentation/ktramp.1.in $(user-bin)
 	$(Q)Documentation/man $(user-bin) >$@
 
-# Programs that labs run in the guest.
-lab-programs := $(O)/labs/stepper
+# What labs have in the guest besides what there is anyway.
+lab-programs := $(O)/labs/stepper $(O)/labs/leader $(O)/labs/6.1.btf $(O)/labs/6.12.btf
 
 $(O)/labs/stepper: Documentation/labs/3-step/stepper.c Documentation/doc.mk | deps-build
 	@mkdir -p $(@D)
 	$(call user-say,CC)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -static $(CFLAGS) -o $@ $<
+
+$(O)/labs/leader: Documentation/labs/7-sidecar/leader.c Documentation/doc.mk | deps-build
+	@mkdir -p $(@D)
+	$(call user-say,CC)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -static -pthread $(CFLAGS) -o $@ $<
+
+# Of a kernel's types what the object of lab 6 reads.
+$(O)/labs/%.btf: $(O)/bpf/moved.bpf.o Documentation/doc.mk | deps-build
+	@mkdir -p $(@D)
+	$(call user-say,GEN)PATH=$$PATH:/usr/sbin bpftool gen min_core_btf \
+		"$$(qemu/kernel $*-cloud-amd64 | sed -n 's/^vmlinux=//p')" $@ $<
 
 .PHONY: lab-programs
 lab-programs: $(lab-programs)
