@@ -119,9 +119,12 @@ class LabHead(LabDirective):
                  ":Start: ``make lab LAB=%d``" % lab.number]
         if data.get("needs"):
             lines.append(":Know: " + lab.fill(data["needs"]))
-        if data.get("files"):
-            lines.append(":Files: in ``/labs/%d``: %s" % (lab.number, ", ".join(
-                "``%s``" % os.path.basename(name) for name in data["files"])))
+        own = os.path.join(lab.directory, "files")
+        names = sorted(os.listdir(own)) if os.path.isdir(own) else []
+        names += [os.path.basename(name) for name in data.get("files", [])]
+        if names:
+            lines.append(":Files: in ``/labs/%d``: %s" %
+                         (lab.number, ", ".join("``%s``" % name for name in names)))
         return self.parse(lines)
 
 
