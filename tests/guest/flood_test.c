@@ -203,11 +203,25 @@ static int give(const FIXTURE_DATA(replaced) *self, unsigned int id, unsigned in
 	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
 }
 
-/* Attach, replace, detach. */
-static int go_round(const FIXTURE_DATA(replaced) *self, unsigned int id)
+/* Until there are more hits than there were. */
+static int wait_for_hit(int fd, unsigned int id)
 {
-	return give(self, id, 0) ?: kt_arm(self->fd, id) ?: give(self, id, 1) ?:
-	       kt_disarm(self->fd, id);
+	struct ktramp_probe_info before, now;
+	int err = kt_probe(fd, id, &before);
+
+	do {
+		usleep(1000);
+		err = err ?: kt_probe(fd, id, &now);
+	} while (!err && now.hits == before.hits);
+	return err;
+}
+
+/* Attach, replace, detach; in the first round, not before each program had its hit. */
+static int go_round(const FIXTURE_DATA(replaced) *self, unsigned int id, bool first)
+{
+	return give(self, id, 0) ?: kt_arm(self->fd, id) ?:
+	       (first ? wait_for_hit(self->fd, id) : 0) ?: give(self, id, 1) ?:
+	       (first ? wait_for_hit(self->fd, id) : 0) ?: kt_disarm(self->fd, id);
 }
 
 /*
@@ -224,7 +238,7 @@ static void rounds_with_one(struct __test_metadata *_metadata, const FIXTURE_DAT
 	ASSERT_EQ(0, kt_create_as(self->fd, "mov10", KTRAMP_BPF_JUMP, KTRAMP_BPF, 0, &create));
 	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_START, &calls));
 	for (unsigned int i = 0; i < rounds; i++) {
-		ASSERT_EQ(0, go_round(self, create.id)) {
+		ASSERT_EQ(0, go_round(self, create.id, !i)) {
 			TH_LOG("round %u", i);
 		}
 	}

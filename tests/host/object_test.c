@@ -169,8 +169,8 @@ static void quiet_start(void)
 
 static const char *run_case(char *text, size_t size)
 {
-	char object[32], types[32];
-	char *argv[] = { (char *)"reloc", object, (char *)"--btf", types, NULL };
+	char object[32], types[32], reloc[] = "reloc", btf[] = "--btf";
+	char *argv[5] = { reloc, object, btf, types };
 	const char *wrong;
 	int status;
 
