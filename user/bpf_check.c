@@ -144,6 +144,40 @@ static bool check_header(struct elf *elf, bool object)
 
 /* ---- symbols and relocations ---- */
 
+/* Of which libbpf makes others, and adds up in an int: no program is nearly as long. */
+#define IMM_MAX		(1 << 27)
+
+static bool is_wide(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_LD | BPF_IMM | BPF_DW);
+}
+
+static bool is_call(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL);
+}
+
+/* Whole instructions, also those of two slots: libbpf writes to both. */
+static bool check_code(const struct elf *elf, const Elf64_Sym *symbol, uint32_t number)
+{
+	const Elf64_Shdr *section = &elf->sections[symbol->st_shndx];
+	const struct bpf_insn *insn = (const void *)(elf->data + section->sh_offset +
+						     symbol->st_value);
+	const struct bpf_insn *end = insn + symbol->st_size / INSN_SIZE;
+
+	for (; insn < end; insn++) {
+		if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL &&
+		    (insn->imm > IMM_MAX || insn->imm < -IMM_MAX))
+			return bpf_check_fail(elf->check, "the function at symbol %u calls %d", number,
+					      insn->imm);
+		if (is_wide(insn) && (++insn == end || insn->code))
+			return bpf_check_fail(elf->check,
+					      "the function at symbol %u has half an instruction",
+					      number);
+	}
+	return true;
+}
+
 static bool check_symbol(const struct elf *elf, const Elf64_Sym *symbol, uint32_t number,
 			 size_t names)
 {
@@ -162,10 +196,13 @@ static bool check_symbol(const struct elf *elf, const Elf64_Sym *symbol, uint32_
 		return bpf_check_fail(elf->check, "symbol %u reaches behind the end of its section",
 				      number);
 	if (ELF64_ST_TYPE(symbol->st_info) == STT_FUNC &&
-	    (symbol->st_value % INSN_SIZE || symbol->st_size % INSN_SIZE || !symbol->st_size))
+	    (section->sh_offset % INSN_SIZE || symbol->st_value % INSN_SIZE ||
+	     symbol->st_size % INSN_SIZE || !symbol->st_size))
 		return bpf_check_fail(elf->check,
 				      "symbol %u is a function of no whole instructions",
 				      number);
+	if (ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && has_bytes(section))
+		return check_code(elf, symbol, number);
 	return true;
 }
 
@@ -188,6 +225,26 @@ static bool check_symbols(struct elf *elf, uint32_t index)
 		if (!check_symbol(elf, &symbols[i], i, elf->sections[section->sh_link].sh_size))
 			return false;
 	return true;
+}
+
+/* What is added to the symbol's place stands in the instruction. */
+static bool check_addend(const struct elf *elf, const Elf64_Shdr *target,
+			 const Elf64_Rel *relocation)
+{
+	const Elf64_Sym *symbols = (const void *)(elf->data +
+						  elf->sections[elf->symtab].sh_offset);
+	const Elf64_Sym *symbol = &symbols[ELF64_R_SYM(relocation->r_info)];
+	const struct bpf_insn *insn = (const void *)(elf->data + target->sh_offset +
+						     relocation->r_offset);
+
+	if (!(target->sh_flags & SHF_EXECINSTR) || !has_bytes(target))
+		return true;
+	if (target->sh_offset % INSN_SIZE || relocation->r_offset % INSN_SIZE)
+		return false;
+	if (is_call(insn))
+		return insn->imm >= -IMM_MAX && insn->imm <= IMM_MAX;
+	return !is_wide(insn) || (insn->imm >= 0 && insn->imm <= IMM_MAX &&
+				  symbol->st_value <= DATA_MAX);
 }
 
 /* Only those for code and maps are used. */
@@ -213,6 +270,10 @@ static bool check_relocations(struct elf *elf, uint32_t index)
 		if (ELF64_R_SYM(relocations[i].r_info) >= nr_symbols)
 			return bpf_check_fail(elf->check,
 					      "relocation %u in section %u is for a symbol that is not there",
+					      i, index);
+		if (!check_addend(elf, target, &relocations[i]))
+			return bpf_check_fail(elf->check,
+					      "relocation %u in section %u is of no instruction that is relocated",
 					      i, index);
 	}
 	return true;
