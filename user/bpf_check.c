@@ -168,8 +168,9 @@ static bool check_code(const struct elf *elf, const Elf64_Sym *symbol, uint32_t 
 	for (; insn < end; insn++) {
 		if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL &&
 		    (insn->imm > IMM_MAX || insn->imm < -IMM_MAX))
-			return bpf_check_fail(elf->check, "the function at symbol %u calls %d", number,
-					      insn->imm);
+			return bpf_check_fail(elf->check,
+					      "the function at symbol %u calls nothing that is near",
+					      number);
 		if (is_wide(insn) && (++insn == end || insn->code))
 			return bpf_check_fail(elf->check,
 					      "the function at symbol %u has half an instruction",

@@ -50,6 +50,17 @@ int bpf_object_needs_types(const char *path)
 	return needs;
 }
 
+/* Declared as any other map, one has nothing of what libbpf expects there. */
+static bool has_struct_ops(const struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+		if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+			return true;
+	return false;
+}
+
 /* Complains. */
 struct bpf_object *bpf_object_open_file(const char *path, const struct bpf_types *types)
 {
@@ -78,8 +89,13 @@ struct bpf_object *bpf_object_open_file(const char *path, const struct bpf_types
 		opts.btf_custom_path = NULL;
 	bpf_listen();
 	object = bpf_object__open_file(path, &opts);
-	if (object)
+	if (object && !has_struct_ops(object))
 		return object;
+	if (object) {
+		bpf_object__close(object);
+		p_err("'%s' has a map of the type struct_ops, which no site runs", path);
+		return NULL;
+	}
 	err = -errno;
 	p_err("cannot read '%s' as a BPF object: %s; is it made by 'clang -target bpf -g'?", path,
 	      bpf_why(err));
