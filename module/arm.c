@@ -42,6 +42,7 @@
 #include "detour.h"
 #include "mechanism.h"
 #include "probe.h"
+#include "published.h"
 #include "text.h"
 
 static const u8 int3 = INT3_INSN_OPCODE;
@@ -207,8 +208,26 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return err;
 }
 
+/*
+ * A kprobe that is disabled changes no byte, until somebody enables it: then the kernel writes
+ * over ours, or goes on in the middle of it. The jump that a kprobe may become, and which
+ * was prepared when it was registered, reaches four bytes further than the kprobe.
+ */
+static int check_kprobes(const struct ktramp_set *set, const struct ktramp_probe *p,
+			 struct ktramp_refusal *r)
+{
+	const unsigned int reach = JMP32_INSN_SIZE - 1;
+
+	if (!ktramp_published_has(set->kprobes, ktramp_probe_addr(p) - reach,
+				  claimed(p) + reach))
+		return 0;
+	return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+			     "somebody else has a kprobe there, enabled or not: it must go first");
+}
+
 /* Step (1), or all there is to do for what is not ours. */
-static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
+static int arm_begin(const struct ktramp_set *set, struct ktramp_probe *p,
+		     struct ktramp_refusal *r)
 {
 	int err;
 
@@ -221,7 +240,12 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (!is_ours(p))
 		return arm_native(p, r);
 	err = claim(p, r);
-	if (!err)
+	if (err)
+		return err;
+	err = check_kprobes(set, p, r);
+	if (err)
+		unclaim(p);
+	else
 		hash(p);
 	return err;
 }
@@ -301,7 +325,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 			continue;
 		}
 		r = (struct ktramp_refusal){};
-		err = arm_begin(p, &r);
+		err = arm_begin(set, p, &r);
 		if (err)
 			ktramp_set_fail(set, i, err, &r);
 		else if (!is_ours(p))

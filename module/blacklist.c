@@ -13,18 +13,13 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/dcache.h>
-#include <linux/debugfs.h>
 #include <linux/err.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/seq_file.h>
+#include <linux/string.h>
 #include <linux/sort.h>
-#include <linux/uio.h>
 
 #include "blacklist.h"
-
-#define LIST		"/sys/kernel/debug/kprobes/blacklist"
+#include "published.h"
 
 /* Debian's kernels print 50 KiB. */
 #define TEXT_MAX	(1U << 20)
@@ -90,66 +85,11 @@ static int parse(char *text)
 	return 0;
 }
 
-static ssize_t read_all(struct file *file, char *text, size_t room)
-{
-	struct kiocb kiocb;
-	size_t len = 0;
-	ssize_t got;
-
-	init_sync_kiocb(&kiocb, file);
-	do {
-		struct kvec vec = { .iov_base = text + len, .iov_len = room - len };
-		struct iov_iter iter;
-
-		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, vec.iov_len);
-		got = seq_read_iter(&kiocb, &iter);
-		if (got < 0)
-			return got;
-		len += got;
-	} while (got && len < room);
-	return got ? -EFBIG : len;
-}
-
-/* It is in debugfs that the kernel itself has put this file. */
-static bool is_genuine(const struct file *file)
-{
-	struct dentry *kprobes = debugfs_lookup("kprobes", NULL);
-	struct dentry *list = kprobes ? debugfs_lookup("blacklist", kprobes) : NULL;
-	bool same = list && list == file->f_path.dentry;
-
-	dput(list);
-	dput(kprobes);
-	return same;
-}
-
-/* debugfs has no read for kernel buffers, but what is behind this file has. */
-static ssize_t read_file(struct file *file, char *text, size_t room)
-{
-	const struct file_operations *fops;
-	ssize_t len;
-	int err = is_genuine(file) ? debugfs_file_get(file->f_path.dentry) : -ENOENT;
-
-	if (err)
-		return err;
-	fops = debugfs_real_fops(file);
-	len = fops && fops->read == seq_read ? read_all(file, text, room) : -EOPNOTSUPP;
-	debugfs_file_put(file->f_path.dentry);
-	return len;
-}
-
 static int read_list(char *text)
 {
-	struct file *file = filp_open(LIST, O_RDONLY, 0);
-	ssize_t len;
+	ssize_t len = ktramp_published_read("blacklist", text, TEXT_MAX);
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	len = read_file(file, text, TEXT_MAX - 1);
-	filp_close(file, NULL);
-	if (len < 0)
-		return len;
-	text[len] = '\0';
-	return parse(text);
+	return len < 0 ? len : parse(text);
 }
 
 /**

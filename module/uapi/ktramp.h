@@ -372,7 +372,8 @@ struct ktramp_create {
  * Destroying disarms first. Sleeps up to a few tasks-RCU grace periods.
  *
  * Errors are those of the first refused probe: -ENOENT no such number; -EPERM it belongs
- * to another open file; -EBUSY bytes in use; -EILSEQ bytes changed (KTRAMP_R_NOT_OURS);
+ * to another open file; -EBUSY bytes in use (KTRAMP_R_BUSY), or somebody else has a kprobe
+ * there (KTRAMP_R_PATCHED); -EILSEQ bytes changed (KTRAMP_R_NOT_OURS);
  * -EAGAIN the kernel did not reach the state; -EINTR a signal came first; -ENOMEM.
  */
 struct ktramp_batch {
