@@ -246,6 +246,54 @@ TEST_F_TIMEOUT(function, bears_kprobes_beside_ours, 600)
 	EXPECT_LT(0, before.alone);
 }
 
+/*
+ * Theirs is there, but disabled: no byte tells. Ours is not armed over it, because it would be
+ * written over; beside it both work.
+ */
+TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300)
+{
+	unsigned int armed = 0, refused = 0;
+	struct ktramp_create create;
+	struct ktramp_batch batch;
+	__u32 offset[64], id;
+	unsigned int nr;
+	char text[KTRAMP_SITE_MAX + 64];
+
+	nr = instructions(self->p.fd, &self->p.target, offset, ARRAY_SIZE(offset));
+	for (unsigned int i = 0; i < nr * nr; i++) {
+		unsigned int us = offset[i / nr], them = offset[i % nr];
+		int err;
+
+		if (!is_near(us, self->p.target.offset, variant->around) ||
+		    !is_near(us, them, NEAR))
+			continue;
+		snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", self->p.name, them);
+		if (kt_write_file(KPROBE_EVENTS, text))
+			continue;
+		id = create_at(self->p.fd, self->p.name, us, ours[i % ARRAY_SIZE(ours)], &create);
+		if ((int)id < 0) {
+			theirs_off();
+			continue;
+		}
+		err = kt_batch(self->p.fd, KTRAMP_IOC_ARM, &id, 1, &batch);
+		if (err) {
+			EXPECT_EQ(-EBUSY, err);
+			EXPECT_EQ(KTRAMP_R_PATCHED, batch.reason);
+		}
+		armed += !err;
+		refused += err != 0;
+		ASSERT_EQ(0, kt_write_file(EVENTS THEIRS "/enable", "1"));
+		ASSERT_TRUE(computes_right(&self->p))
+			TH_LOG("%s at +0x%x, theirs at +0x%x", names[i % ARRAY_SIZE(ours)], us,
+			       them);
+		theirs_off();
+		ASSERT_EQ(0, kt_destroy(self->p.fd, id));
+		ASSERT_TRUE(computes_right(&self->p));
+	}
+	EXPECT_LT(0, armed);
+	EXPECT_LT(0, refused);
+}
+
 /* The tracer comes before our probes and goes after them, and the other way round. */
 TEST_F_TIMEOUT(function, is_traced_while_ours_are_at_its_entry_and_behind, 300)
 {
