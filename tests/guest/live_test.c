@@ -12,7 +12,7 @@
  *	LIVE_EACH	1: at each site, every mechanism that has a plan for it, one after the
  *			other; 0: one of them, in turn
  *	LIVE_FROM, LIVE_TO	of the sites those numbered so, the last one excluded
- *	LIVE_LIST	1: say what is armed
+ *	LIVE_LIST	1: say what is armed, and what is refused though it was planned
  *	LIVE_REPLAY	a file with such a list: instead of a sample
  *	LIVE_WORK	the part of the workload to run, instead of all
  *	LIVE_HITS	of 1,000 sites, how many must be hit
@@ -347,6 +347,9 @@ static void create(const struct dev *dev, struct pass *pass, struct site *site,
 	snprintf(where, sizeof(where), "0x%llx", (unsigned long long)site->address);
 	if (kt_create_as(dev->fd, where, mechanism, handler, 0, &create)) {
 		outcome->refused[MIN(create.reason, NR_REASONS - 1)]++;
+		if (setting("LIVE_LIST", 0))
+			printf("# %s %s: %s\n", where, dev->mechanisms[mechanism - 1].name,
+			       create.why);
 		return;
 	}
 	if (setting("LIVE_LIST", 0))
