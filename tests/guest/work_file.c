@@ -405,6 +405,6 @@ static enum outcome mounts(void)
 
 const struct part file_parts[] = {
 	{ "contents", contents }, { "directories", directories }, { "locks", locks },
-	{ "watches", watches }, { "pipes", pipes }, { "aio", aio }, { "uring", uring }, { "disk", disk },
-	{ "mounts", mounts }, { }
+	{ "watches", watches }, { "pipes", pipes }, { "aio", aio }, { "uring", uring },
+	{ "disk", disk }, { "mounts", mounts }, { }
 };
