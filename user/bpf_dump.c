@@ -13,6 +13,14 @@ static void append(void *context, const char *fmt, va_list ap)
 	vfprintf(context, fmt, ap);
 }
 
+/* libbpf reads as much as the type says, not as much as there is. */
+static bool fits(const struct btf *btf, uint32_t type, uint32_t size)
+{
+	int64_t needed = btf__resolve_size(btf, type);
+
+	return needed >= 0 && needed <= size;
+}
+
 /* By its type, on one line; by its bytes, where that does not work. */
 static char *value_text(const struct btf *btf, uint32_t type, const void *data, uint32_t size)
 {
@@ -26,7 +34,7 @@ static char *value_text(const struct btf *btf, uint32_t type, const void *data, 
 	file = open_memstream(&text, &length);
 	if (!file)
 		return NULL;
-	if (btf && type)
+	if (btf && type && fits(btf, type, size))
 		dump = btf_dump__new(btf, append, file, NULL);
 	if (dump)
 		err = btf_dump__dump_type_data(dump, type, data, size, &opts);
