@@ -200,6 +200,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.libbpf = true,
 		.changes = INT3_INSN_SIZE,
 		.supported = ktramp_bpf_kprobe_supported,
+		.arm = ktramp_kprobe_copies,
 	},
 	[KTRAMP_BPF_KPROBE_INT3] = {
 		.name = "bpf-kprobe-int3",

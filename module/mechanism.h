@@ -35,7 +35,8 @@ struct ktramp_draft {
  * @changes: bytes it may change at the site
  * @supported: can this kernel do it at all? Return: 0 or a refusal
  * @prepare: (ours) plan, and write slot or detour to a private buffer
- * @arm: (the kernel's) register; the text is the kernel's business
+ * @arm: (the kernel's) register; the text is the kernel's business. Of what libbpf attaches:
+ *	just look whether the instruction will do
  * @enter: (the kernel's) enter a state that lasts only until the task sleeps, for one
  *	measurement; then @arm just finds out whether the kernel would get there
  * @disarm: (the kernel's) unregister and wait until no handler runs

@@ -196,24 +196,27 @@ static bool kernel_emulates(const struct ktramp_probe *p)
 	       (insn.attr & (KTRAMP_A_IF_READ | KTRAMP_A_IF_WRITE));
 }
 
+/* Does the kernel execute the copied instruction? All there is to arm of bpf-kprobe-step. */
+int ktramp_kprobe_copies(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	if (kernel_emulates(p))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHAPE,
+				     "the kernel emulates this instruction; kprobe-emulate measures that");
+	return 0;
+}
+
 int ktramp_kprobe_step_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	kprobe_post_handler_t post = NULL;
 
 	if (READ_ONCE(kprobe_post_handler))
 		post = kprobe_post;
-	if (kernel_emulates(p))
-		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHAPE,
-				     "the kernel emulates this instruction; kprobe-emulate measures that");
-	return kprobe_arm(p, post, r);
+	return ktramp_kprobe_copies(p, r) ?: kprobe_arm(p, post, r);
 }
 
 int ktramp_kprobe_boost_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	if (kernel_emulates(p))
-		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHAPE,
-				     "the kernel emulates this instruction; kprobe-emulate measures that");
-	return kprobe_arm(p, NULL, r);
+	return ktramp_kprobe_copies(p, r) ?: kprobe_arm(p, NULL, r);
 }
 
 int ktramp_kprobe_emulate_arm(struct ktramp_probe *p, struct ktramp_refusal *r)

@@ -105,6 +105,20 @@ TEST_F(command, names_what_it_does_not_know)
 	EXPECT_NE(NULL, strstr(self->o.err, "{\"error\""));
 }
 
+/* A row that is held on the breakpoint has nothing to be held on. */
+TEST_F_TIMEOUT(command, says_who_emulates_an_instruction, 120)
+{
+	static const char why[] = "unsupported: the kernel emulates this instruction";
+	const char *row;
+
+	kt_shell("ktramp bench -t jmp -m kprobe-step -m bpf-kprobe-step --hits 10 --repeat 1",
+		 &self->o);
+	EXPECT_EQ(0, self->o.status) TH_LOG("%s", self->o.err);
+	row = strstr(self->o.out, why);
+	ASSERT_NE(NULL, row) TH_LOG("%s", self->o.out);
+	EXPECT_NE(NULL, strstr(row + 1, why)) TH_LOG("%s", self->o.out);
+}
+
 /* Every line of @text is one JSON object with a type. Return: how many there are. */
 static int json_lines(char *text)
 {
