@@ -208,41 +208,77 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return err;
 }
 
-/*
- * A kprobe that is disabled changes no byte, until somebody enables it: then the kernel writes
- * over ours, or goes on in the middle of it. The jump that a kprobe may become, and which
- * was prepared when it was registered, reaches four bytes further than the kprobe.
- */
-static int check_kprobes(const struct ktramp_set *set, const struct ktramp_probe *p,
-			 struct ktramp_refusal *r)
-{
-	const unsigned int reach = JMP32_INSN_SIZE - 1;
+/* ---- other people's kprobes ---- */
 
-	if (!ktramp_published_has(set->kprobes, ktramp_probe_addr(p) - reach,
-				  claimed(p) + reach))
-		return 0;
-	return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
-			     "somebody else has a kprobe there, enabled or not: it must go first");
+/* The jump that a kprobe may become reaches so much further than the kprobe. */
+#define KPROBE_REACH	(JMP32_INSN_SIZE - 1)
+
+/* "ADDRESS  k  SITE  [DISABLED]...": 0 if addresses are kept from us. */
+static void meet(char *line, void *data)
+{
+	unsigned long addr, at, reach = *(unsigned long *)data;
+	const char *word = strsep(&line, " ");
+	struct ktramp_probe *p;
+
+	if (kstrtoul(word, 16, &addr) || !addr)
+		return;
+	/* Of a module that is on its way out: nobody can enable it any more. */
+	if (line && strstr(line, "[GONE]"))
+		return;
+	at = addr - (KTRAMP_REGION_MAX - 1);
+	xa_for_each_range(&armed, at, p, at, addr + reach)
+		if (addr + reach >= at && addr < at + claimed(p))
+			p->met = true;
 }
 
-/* Step (1), or all there is to do for what is not ours. */
-static int arm_begin(const struct ktramp_set *set, struct ktramp_probe *p,
-		     struct ktramp_refusal *r)
+/*
+ * Which probes of a set meet a kprobe of somebody else, disabled ones included: they change
+ * no byte, until somebody enables them.
+ *
+ * Return: 0, also if the kernel does not tell; -ENOMEM.
+ */
+static int meet_kprobes(const struct ktramp_set *set, unsigned long reach)
 {
+	struct ktramp_probe *p;
+	bool any = false;
+	unsigned int i;
 	int err;
 
+	for_each_in_set(set, i, p) {
+		p->met = false;
+		any |= is_ours(p);
+	}
+	if (!any)
+		return 0;
+	/* Those that admission asked with are nobody else's. */
+	ktramp_admit_settle();
+	err = ktramp_published_each("list", meet, &reach);
+	return err == -ENOMEM ? err : 0;
+}
+
+/* ---- arming ---- */
+
+/* May it be armed, as far as it tells itself? Or all there is to do for what is not ours. */
+static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
 	if (p->state == KTRAMP_STUCK)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 				     "someone else patched over this probe; it cannot be armed");
 	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
-	if (!is_ours(p))
-		return arm_native(p, r);
-	err = claim(p, r);
-	if (err)
-		return err;
-	err = check_kprobes(set, p, r);
+	return is_ours(p) ? claim(p, r) : arm_native(p, r);
+}
+
+/*
+ * Step (1). On an instruction with a kprobe that is enabled later, the kernel would write over
+ * ours, or go on in the middle of it.
+ */
+static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
+{
+	if (!err && p->met)
+		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				    "somebody else has a kprobe there, enabled or not: it must go first");
 	if (err)
 		unclaim(p);
 	else
@@ -313,23 +349,30 @@ void ktramp_set_arm(struct ktramp_set *set)
 	u8 jump[KTRAMP_JUMP_MAX];
 	struct ktramp_probe *p;
 	unsigned int i;
-	int err;
+	int err, met;
 
 	lockdep_assert_held(&ktramp_mutex);
-	/* The kernel's probes that admission asked with must not be there when text is written. */
-	ktramp_admit_settle();
-	/* (1) */
 	for_each_in_set(set, i, p) {
 		if (p->state == KTRAMP_ARMED) {
 			set->probe[i] = NULL;
 			continue;
 		}
 		r = (struct ktramp_refusal){};
-		err = arm_begin(set, p, &r);
+		err = arm_begin(p, &r);
 		if (err)
 			ktramp_set_fail(set, i, err, &r);
 		else if (!is_ours(p))
 			p->state = KTRAMP_ARMED;
+	}
+	met = meet_kprobes(set, KPROBE_REACH);
+	/* (1) */
+	for_each_in_set(set, i, p) {
+		if (!is_ours(p))
+			continue;
+		r = (struct ktramp_refusal){};
+		err = arm_known(p, met, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
 	}
 	ktramp_text_sync();
 	/* (2) */

@@ -10,7 +10,6 @@
 #include "refuse.h"
 
 struct ktramp_probe;
-struct ktramp_published;
 
 /* Serialises everything that changes a probe or the text. */
 extern struct mutex ktramp_mutex;
@@ -23,7 +22,6 @@ extern struct mutex ktramp_mutex;
  * @err: errno of the first failure, or 0
  * @first: index of the first failure
  * @refusal: its reason
- * @kprobes: those of the kernel, to arm none of ours on them (ktramp_published_probes())
  */
 struct ktramp_set {
 	struct ktramp_probe **probe;
@@ -32,7 +30,6 @@ struct ktramp_set {
 	int err;
 	unsigned int first;
 	struct ktramp_refusal refusal;
-	const struct ktramp_published *kprobes;
 };
 
 void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,

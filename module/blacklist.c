@@ -21,9 +21,6 @@
 #include "blacklist.h"
 #include "published.h"
 
-/* Debian's kernels print 50 KiB. */
-#define TEXT_MAX	(1U << 20)
-
 struct area {
 	unsigned long start;
 	unsigned long end;
@@ -55,41 +52,39 @@ static void merge(void)
 	nr_areas = last + 1;
 }
 
-/* "0xSTART-0xEND\tNAME", where both are 0 if addresses are kept from us. */
-static int parse_line(const char *line, struct area *area)
+static void count_area(char *line, void *room)
 {
-	if (sscanf(line, "0x%lx-0x%lx", &area->start, &area->end) != 2 ||
-	    area->start >= area->end)
-		return -EINVAL;
-	return 0;
+	(*(unsigned int *)room)++;
 }
 
-static int parse(char *text)
+/* "0xSTART-0xEND\tNAME", where both are 0 if addresses are kept from us. */
+static void add_area(char *line, void *room)
 {
-	unsigned int nr = 0;
-	char *line;
-	int err;
+	struct area area;
 
-	for (line = text; (line = strchr(line, '\n')); line++)
-		nr++;
-	areas = nr ? kvcalloc(nr, sizeof(*areas), GFP_KERNEL) : NULL;
+	if (nr_areas < *(unsigned int *)room &&
+	    sscanf(line, "0x%lx-0x%lx", &area.start, &area.end) == 2 && area.start < area.end)
+		areas[nr_areas++] = area;
+}
+
+/* A list with lines that say nothing, or of another length than a moment ago, is none. */
+static int read_list(void)
+{
+	unsigned int room = 0;
+	int err = ktramp_published_each("blacklist", count_area, &room);
+
+	if (err)
+		return err;
+	areas = room ? kvcalloc(room, sizeof(*areas), GFP_KERNEL) : NULL;
 	if (!areas)
-		return nr ? -ENOMEM : -ENODATA;
-	while ((line = strsep(&text, "\n")) && *line) {
-		err = parse_line(line, &areas[nr_areas]);
-		if (err)
-			return err;
-		nr_areas++;
-	}
+		return room ? -ENOMEM : -ENODATA;
+	err = ktramp_published_each("blacklist", add_area, &room);
+	if (err)
+		return err;
+	if (nr_areas != room)
+		return -EINVAL;
 	merge();
 	return 0;
-}
-
-static int read_list(char *text)
-{
-	ssize_t len = ktramp_published_read("blacklist", text, TEXT_MAX);
-
-	return len < 0 ? len : parse(text);
 }
 
 /**
@@ -100,10 +95,8 @@ static int read_list(char *text)
  */
 int ktramp_blacklist_init(void)
 {
-	char *text = kvmalloc(TEXT_MAX, GFP_KERNEL);
-	int err = text ? read_list(text) : -ENOMEM;
+	int err = read_list();
 
-	kvfree(text);
 	if (err)
 		ktramp_blacklist_exit();
 	if (err && err != -ENOMEM)

@@ -15,7 +15,6 @@
 #include "mechanism.h"
 #include "native.h"
 #include "probe.h"
-#include "published.h"
 #include "slot.h"
 #include "text.h"
 
@@ -245,9 +244,9 @@ static void destroy(struct ktramp_set *set)
 
 /* One of the batch calls: look up, do, report. */
 static int batch(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply,
-		 void (*act)(struct ktramp_set *set), const struct ktramp_published *kprobes)
+		 void (*act)(struct ktramp_set *set))
 {
-	struct ktramp_set set = { .nr = nr, .kprobes = kprobes };
+	struct ktramp_set set = { .nr = nr };
 
 	set.probe = kvcalloc(2 * nr, sizeof(*set.probe), GFP_KERNEL);
 	if (!set.probe)
@@ -278,33 +277,21 @@ static int batch(const u32 *ids, unsigned int nr, void *owner, struct ktramp_bat
  */
 int ktramp_probes_arm(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply)
 {
-	struct ktramp_published *kprobes;
-	int err;
-
-	/* Those that admission asked with are none of anybody else. */
-	mutex_lock(&ktramp_mutex);
-	ktramp_admit_settle();
-	mutex_unlock(&ktramp_mutex);
-	kprobes = ktramp_published_probes();
-	if (IS_ERR(kprobes))
-		return PTR_ERR(kprobes);
-	err = batch(ids, nr, owner, reply, ktramp_set_arm, kprobes);
-	kvfree(kprobes);
-	return err;
+	return batch(ids, nr, owner, reply, ktramp_set_arm);
 }
 
 /* As ktramp_probes_arm(), the other way. */
 int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
 			 struct ktramp_batch *reply)
 {
-	return batch(ids, nr, owner, reply, ktramp_set_disarm, NULL);
+	return batch(ids, nr, owner, reply, ktramp_set_disarm);
 }
 
 /* As ktramp_probes_arm(): disarm, and give the numbers and all memory back. */
 int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
 			  struct ktramp_batch *reply)
 {
-	return batch(ids, nr, owner, reply, destroy, NULL);
+	return batch(ids, nr, owner, reply, destroy);
 }
 
 /**

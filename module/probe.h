@@ -62,6 +62,7 @@ struct ktramp_pins {
  * @nr_displaced: instructions displaced
  * @ref: the list's, and those of whoever looks at it
  * @in_set: already in the batch that is being put together
+ * @met: somebody else has a kprobe on its bytes: valid while its set is armed or disarmed
  * @hashed: @trap is in the trap table
  * @done_hashed: so is @done, from the first arming until the probe is freed
  * @before: the site's bytes when the probe was made
@@ -103,6 +104,7 @@ struct ktramp_probe {
 	bool hashed;
 	bool done_hashed;
 	bool in_set;
+	bool met;
 	u8 before[KTRAMP_REGION_MAX];
 };
 
