@@ -434,10 +434,12 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 /*
  * What we wrote must still be there, and what we left of the displaced instructions: anything
  * else is someone else's, and stays. To register_kprobe() our int3 or jump is an instruction,
- * and the next one begins behind it, where it then lets a kprobe in.
+ * and the next one begins behind it, where it then lets a kprobe in. It lets one in at our jump as
+ * well, and keeps a copy of that. Not enabled yet, neither shows in the text.
  */
 static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
+	const char *who = p->met ? "has a kprobe in" : "patched over";
 	u8 bytes[KTRAMP_REGION_MAX];
 
 	memcpy(bytes, p->before, sizeof(bytes));
@@ -445,19 +447,19 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 		ktramp_detour_jump(p, bytes);
 	else
 		bytes[0] = int3;
-	if (ktramp_text_equals(ktramp_probe_addr(p), bytes, claimed(p))) {
+	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, claimed(p))) {
 		if (p->state == KTRAMP_STUCK)
 			module_put(THIS_MODULE);
 		return 0;
 	}
 	if (p->state != KTRAMP_STUCK) {
-		pr_warn("someone else patched over probe %u at %pS: left alone, ktramp stays loaded\n",
-			p->id, (void *)ktramp_probe_addr(p));
+		pr_warn("someone else %s probe %u at %pS: left alone, ktramp stays loaded\n",
+			who, p->id, (void *)ktramp_probe_addr(p));
 		__module_get(THIS_MODULE);
 		p->state = KTRAMP_STUCK;
 	}
 	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
-			     "someone else patched over this probe; remove theirs first");
+			     "someone else %s this probe; remove theirs first", who);
 }
 
 static void disarm_native(struct ktramp_probe *p)
@@ -494,8 +496,12 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		if (!is_ours(p)) {
 			disarm_native(p);
 			set->probe[i] = NULL;
-			continue;
 		}
+	}
+	/* What must be disarmed is; memory that is missing for the moment is waited for. */
+	while (meet_kprobes(set, 0) == -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+	for_each_in_set(set, i, p) {
 		err = check_armed(p, &r);
 		if (err) {
 			ktramp_set_fail(set, i, err, &r);

@@ -110,8 +110,8 @@ enum ktramp_handler {
  * @KTRAMP_NEW: planned, code built out of line, text untouched
  * @KTRAMP_ARMED: the text is written, hits are handled
  * @KTRAMP_DISARMED: the original bytes are back; may be armed again
- * @KTRAMP_STUCK: somebody else patched over our bytes; they are left alone, and
- *	the slot, the detour and the module stay until the bytes are ours again
+ * @KTRAMP_STUCK: somebody else patched over our bytes, or has a kprobe there; they are left
+ *	alone, and the slot, the detour and the module stay until the bytes are ours again
  */
 enum ktramp_state {
 	KTRAMP_NEW	= 1,
@@ -373,7 +373,8 @@ struct ktramp_create {
  *
  * Errors are those of the first refused probe: -ENOENT no such number; -EPERM it belongs
  * to another open file; -EBUSY bytes in use (KTRAMP_R_BUSY), or somebody else has a kprobe
- * there (KTRAMP_R_PATCHED); -EILSEQ bytes changed (KTRAMP_R_NOT_OURS);
+ * there when arming (KTRAMP_R_PATCHED), or disarming: -EILSEQ, as when bytes changed
+ * (KTRAMP_R_NOT_OURS);
  * -EAGAIN the kernel did not reach the state; -EINTR a signal came first; -ENOMEM.
  */
 struct ktramp_batch {

@@ -147,7 +147,7 @@ static bool computes_right(struct place *p)
 
 /* How many pairs of ours and theirs were armed together, and how many were not. */
 struct pairs {
-	unsigned int both, alone;
+	unsigned int both, alone, stayed;
 };
 
 /*
@@ -292,6 +292,75 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 	}
 	EXPECT_LT(0, armed);
 	EXPECT_LT(0, refused);
+}
+
+/* Theirs at any byte of the function, registered but not enabled. */
+static int theirs_ready(const char *function, unsigned int offset)
+{
+	char text[KTRAMP_SITE_MAX + 64];
+
+	snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", function, offset);
+	return kt_write_file(KPROBE_EVENTS, text);
+}
+
+/*
+ * Theirs comes when ours is armed, where the kernel takes what we wrote for instructions, and is
+ * enabled when ours has gone, or was to go. Return: false if the function went wrong.
+ */
+static bool try_left_behind(struct place *p, unsigned int them, unsigned int us,
+			    unsigned int mechanism, bool closed, struct pairs *pairs)
+{
+	struct ktramp_create create;
+	int fd = kt_open(), id = create_at(fd, p->name, us, mechanism, &create), err;
+	bool right = id > 0 && !kt_arm(fd, id);
+
+	if (!right || theirs_ready(p->name, them)) {
+		theirs_off();
+		close(fd);
+		return computes_right(p);
+	}
+	err = closed ? close(fd) : kt_disarm(fd, id);
+	pairs->both += !err;
+	pairs->alone += err != 0;
+	right = !err || err == -EILSEQ;
+	right = !kt_write_file(EVENTS THEIRS "/enable", "1") && computes_right(p) && right;
+	theirs_off();
+	/* What had to stay when its owner went is anybody's. */
+	err = kt_destroy(closed ? p->fd : fd, id);
+	pairs->stayed += closed && !err;
+	right = (!err || (closed && err == -ENOENT)) && right;
+	if (!closed)
+		close(fd);
+	return right && computes_right(p);
+}
+
+TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_have_gone, 300)
+{
+	unsigned int size = self->p.target.func_size, nr;
+	struct pairs pairs[2] = { };
+	__u32 offset[64];
+
+	nr = instructions(self->p.fd, &self->p.target, offset, ARRAY_SIZE(offset));
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned int us = offset[i];
+
+		if (!is_near(us, self->p.target.offset, variant->around))
+			continue;
+		for (unsigned int them = us; them < us + NEAR && them < size; them++) {
+			/* Six instructions see all of them, at each distance. */
+			bool closed = (i ^ them) & 1;
+			unsigned int mechanism = ours[(i / 2 + them) % ARRAY_SIZE(ours)];
+
+			ASSERT_TRUE(try_left_behind(&self->p, them, us, mechanism, closed,
+						    &pairs[closed]))
+				TH_LOG("ours at +0x%x, theirs at +0x%x, %s", us, them,
+				       closed ? "closed" : "disarmed");
+		}
+	}
+	EXPECT_LT(0, pairs[0].both);
+	EXPECT_LT(0, pairs[0].alone);
+	EXPECT_LT(0, pairs[1].both);
+	EXPECT_LT(0, pairs[1].stayed);
 }
 
 /* The tracer comes before our probes and goes after them, and the other way round. */
