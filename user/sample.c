@@ -128,6 +128,41 @@ static int mark_padding(struct work *work, const struct function *function)
 	return scan(work, function, 0, function->nr, 0, work->insns, &reply);
 }
 
+/* From the n-th of the instructions that are none of the padding to the n-th of all. */
+static void spread_picks(struct work *work, const struct function *function)
+{
+	uint32_t n = function->nr - function->padding;
+
+	for (uint32_t i = function->nr; i--;) {
+		bool padding = work->insns[i].marks & KTRAMP_SCAN_PADDING;
+
+		work->picks[i] = !padding && work->picks[--n];
+	}
+}
+
+/* How many instructions from @first on are like it: picked, or not. */
+static uint32_t same_picks(const struct work *work, const struct function *function,
+			   uint32_t first)
+{
+	uint32_t i = first;
+
+	while (i < function->nr && work->picks[i] == work->picks[first])
+		i++;
+	return i - first;
+}
+
+/* The module reads the function anew for each call: so many in one that stand side by side. */
+static int plan_run(struct work *work, const struct function *function, uint32_t first,
+		    uint32_t nr)
+{
+	struct ktramp_scan reply;
+	int err = scan(work, function, first, nr, OURS, work->insns, &reply);
+
+	for (uint32_t i = 0; !err && i < nr; i++)
+		err = work->sample->planned(work->sample, function->address, &work->insns[i]);
+	return err;
+}
+
 static int plan_function(struct work *work, const struct function *function, uint64_t *left,
 			 uint64_t *wanted, uint64_t *random)
 {
@@ -142,15 +177,11 @@ static int plan_function(struct work *work, const struct function *function, uin
 	if (!err)
 		return 0;
 	err = mark_padding(work, function);
-	for (uint32_t i = 0, n = 0; !err && i < function->nr; i++) {
-		struct ktramp_scan_insn insn;
-		struct ktramp_scan reply;
-
-		if ((work->insns[i].marks & KTRAMP_SCAN_PADDING) || !work->picks[n++])
-			continue;
-		err = scan(work, function, i, 1, OURS, &insn, &reply);
-		if (!err)
-			err = work->sample->planned(work->sample, function->address, &insn);
+	spread_picks(work, function);
+	for (uint32_t i = 0, nr; !err && i < function->nr; i += nr) {
+		nr = same_picks(work, function, i);
+		if (work->picks[i])
+			err = plan_run(work, function, i, nr);
 	}
 	return err;
 }
