@@ -118,9 +118,13 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
-$(guest-out)/bpf_test $(guest-out)/contexts_test $(guest-out)/flood_test: guest-ldlibs := -lbpf -lelf -lz
-$(guest-obj)/bpf_test.o $(guest-obj)/contexts_test.o $(guest-obj)/flood_test.o: guest-cflags += -I$(O)/bpf
-$(guest-obj)/bpf_test.o $(guest-obj)/contexts_test.o $(guest-obj)/flood_test.o: $(O)/bpf/progs.skel.h
+# What gives programs to probes.
+guest-bpf := bpf contexts flood
+$(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
+$(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := -lbpf -lelf -lz
+guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(guest-obj)/progs.o
+$(guest-bpf-obj): guest-cflags += -I$(O)/bpf
+$(guest-bpf-obj): $(O)/bpf/progs.skel.h
 # Of several files, and with the module's own decoder.
 guest-state := state_bench state_form state_make state_diff insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)

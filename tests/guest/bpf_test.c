@@ -12,53 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <asm/ptrace.h>
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "kselftest_harness.h"
 #include "kt.h"
-#include "progs.skel.h"
+#include "progs.h"
 
 #define COOKIE		0x6b7472616d70ULL
 #define FRAMES_MAX	32
-
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	return 0;
-}
-
-/* All programs of the object are optional: load one of them, with its maps. */
-static struct progs_bpf *load(const char *name, int *fd)
-{
-	struct progs_bpf *skel = progs_bpf__open();
-	struct bpf_program *prog;
-
-	if (!skel)
-		return NULL;
-	prog = bpf_object__find_program_by_name(skel->obj, name);
-	bpf_program__set_autoload(prog, true);
-	if (progs_bpf__load(skel)) {
-		progs_bpf__destroy(skel);
-		return NULL;
-	}
-	*fd = bpf_program__fd(prog);
-	return skel;
-}
-
-/* What uses as many helpers as programs may use on this kernel. */
-static struct progs_bpf *load_helpers(int *fd)
-{
-	return load(kt_ring_sleeps() ? "use_helpers_but_ring" : "use_helpers", fd);
-}
-
-static int set(int dev, unsigned int id, int prog_fd, __u64 cookie, struct ktramp_bpf *bpf)
-{
-	*bpf = (struct ktramp_bpf){
-		.size = sizeof(*bpf), .id = id, .prog_fd = prog_fd, .cookie = cookie,
-	};
-	return kt_ioctl(dev, KTRAMP_IOC_BPF, bpf);
-}
 
 static int create(int dev, const char *site, unsigned int mechanism)
 {
@@ -101,7 +62,6 @@ FIXTURE_VARIANT_ADD(run, int3_step_tf) { .mechanism = KTRAMP_INT3_STEP_TF, .bp =
 
 FIXTURE_SETUP(run)
 {
-	libbpf_set_print(quiet);
 	ASSERT_EQ(0, kt_pin(0));
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
@@ -123,11 +83,11 @@ TEST_F(run, counts_each_hit_once)
 	struct ktramp_bpf bpf;
 	struct ktramp_run run;
 
-	self->skel = load("count_first", &self->prog);
+	self->skel = progs_load("count_first", &self->prog);
 	ASSERT_NE(NULL, self->skel);
 	/* Without a program there is nothing to arm. */
 	EXPECT_EQ(-EINVAL, kt_arm(self->fd, self->id));
-	ASSERT_EQ(0, set(self->fd, self->id, self->prog, 0, &bpf)) TH_LOG("%s", bpf.why);
+	ASSERT_EQ(0, progs_give(self->fd, self->id, self->prog, 0, &bpf)) TH_LOG("%s", bpf.why);
 	EXPECT_NE(0, bpf.prog_id);
 	EXPECT_EQ(0, bpf.was_id);
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
@@ -150,9 +110,9 @@ TEST_F(run, is_given_the_registers_of_the_site)
 	struct ktramp_bpf bpf;
 	struct ktramp_run run;
 
-	self->skel = load("keep_regs", &self->prog);
+	self->skel = progs_load("keep_regs", &self->prog);
 	ASSERT_NE(NULL, self->skel);
-	ASSERT_EQ(0, set(self->fd, self->id, self->prog, 0, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, self->id, self->prog, 0, &bpf));
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 3, 0, &run));
 	ASSERT_EQ(3, run.hits);
@@ -199,10 +159,10 @@ TEST_F(run, may_use_the_helpers)
 	char comm[16] = { 0 };
 	int fd;
 
-	self->skel = load_helpers(&self->prog);
+	self->skel = progs_load_for_ring("use_helpers", &self->prog);
 	ASSERT_NE(NULL, self->skel);
 	bss = self->skel->bss;
-	ASSERT_EQ(0, set(self->fd, self->id, self->prog, COOKIE, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, self->id, self->prog, COOKIE, &bpf));
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 5, 0, &run));
 	ASSERT_EQ(5, run.hits);
@@ -254,7 +214,6 @@ FIXTURE(refuse) {
 
 FIXTURE_SETUP(refuse)
 {
-	libbpf_set_print(quiet);
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
 	self->id = create(self->fd, "lea", KTRAMP_BPF_JUMP);
@@ -285,7 +244,7 @@ TEST_F_TIMEOUT(refuse, programs_that_cannot_run_here, 120)
 	int prog;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(refused); i++) {
-		struct progs_bpf *skel = load(refused[i].program, &prog);
+		struct progs_bpf *skel = progs_load(refused[i].program, &prog);
 
 		/* CONFIG_BPF_KPROBE_OVERRIDE is off in some kernels: then no such program loads. */
 		if (!skel && !strcmp(refused[i].program, "overrides"))
@@ -295,7 +254,7 @@ TEST_F_TIMEOUT(refuse, programs_that_cannot_run_here, 120)
 			continue;
 		}
 		ASSERT_NE(NULL, skel) TH_LOG("%s does not load", refused[i].program);
-		EXPECT_EQ(refused[i].err, set(self->fd, self->id, prog, 0, &bpf))
+		EXPECT_EQ(refused[i].err, progs_give(self->fd, self->id, prog, 0, &bpf))
 			TH_LOG("%s", refused[i].program);
 		EXPECT_EQ(KTRAMP_R_PROGRAM, bpf.reason);
 		EXPECT_NE(NULL, strstr(bpf.why, refused[i].why)) TH_LOG("%s", bpf.why);
@@ -308,25 +267,25 @@ TEST_F_TIMEOUT(refuse, programs_that_cannot_run_here, 120)
 TEST_F(refuse, what_is_no_program_or_no_probe_for_one)
 {
 	int other = kt_open(), counting = kt_create(self->fd, "nop", KTRAMP_JUMP), prog;
-	struct progs_bpf *skel = load("count_first", &prog);
+	struct progs_bpf *skel = progs_load("count_first", &prog);
 	struct ktramp_bpf bpf;
 	int watched;
 
 	ASSERT_NE(NULL, skel);
-	EXPECT_EQ(-EBADF, set(self->fd, self->id, -1, 0, &bpf));
-	EXPECT_EQ(-EINVAL, set(self->fd, self->id, self->fd, 0, &bpf));
-	EXPECT_EQ(-ENOENT, set(self->fd, 0, prog, 0, &bpf));
-	EXPECT_EQ(-EPERM, set(other, self->id, prog, 0, &bpf));
+	EXPECT_EQ(-EBADF, progs_give(self->fd, self->id, -1, 0, &bpf));
+	EXPECT_EQ(-EINVAL, progs_give(self->fd, self->id, self->fd, 0, &bpf));
+	EXPECT_EQ(-ENOENT, progs_give(self->fd, 0, prog, 0, &bpf));
+	EXPECT_EQ(-EPERM, progs_give(other, self->id, prog, 0, &bpf));
 	ASSERT_LT(0, counting);
-	EXPECT_EQ(-EINVAL, set(self->fd, counting, prog, 0, &bpf));
+	EXPECT_EQ(-EINVAL, progs_give(self->fd, counting, prog, 0, &bpf));
 	EXPECT_EQ(KTRAMP_R_HANDLER, bpf.reason);
 	watched = create(self->fd, "nop", KTRAMP_BPF_KPROBE_OPT);
 	ASSERT_LT(0, watched);
-	EXPECT_EQ(-EINVAL, set(self->fd, watched, prog, 0, &bpf));
+	EXPECT_EQ(-EINVAL, progs_give(self->fd, watched, prog, 0, &bpf));
 
-	EXPECT_EQ(0, set(self->fd, self->id, prog, COOKIE, &bpf));
-	EXPECT_EQ(-EINVAL, set(self->fd, self->id, prog, COOKIE + 1, &bpf));
-	EXPECT_EQ(0, set(self->fd, self->id, prog, COOKIE, &bpf));
+	EXPECT_EQ(0, progs_give(self->fd, self->id, prog, COOKIE, &bpf));
+	EXPECT_EQ(-EINVAL, progs_give(self->fd, self->id, prog, COOKIE + 1, &bpf));
+	EXPECT_EQ(0, progs_give(self->fd, self->id, prog, COOKIE, &bpf));
 	EXPECT_EQ(bpf.prog_id, bpf.was_id);
 
 	bpf = (struct ktramp_bpf){ .size = sizeof(bpf), .id = self->id, .prog_fd = prog,
@@ -350,12 +309,12 @@ TEST_F(refuse, hits_inside_the_system_call_that_works_on_maps)
 	__u64 key, value = 1;
 	int prog, id, hash;
 
-	skel = load_helpers(&prog);
+	skel = progs_load_for_ring("use_helpers", &prog);
 	ASSERT_NE(NULL, skel);
 	hash = bpf_map__fd(skel->maps.hash);
 	id = create(self->fd, "htab_map_update_elem", KTRAMP_BPF_JUMP);
 	ASSERT_LT(0, id);
-	ASSERT_EQ(0, set(self->fd, id, prog, 0, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, id, prog, 0, &bpf));
 	ASSERT_EQ(0, kt_arm(self->fd, id));
 	for (key = 0; key < 20; key++)
 		ASSERT_EQ(0, bpf_map_update_elem(hash, &key, &value, BPF_ANY));
@@ -375,12 +334,12 @@ TEST_F(refuse, hits_inside_a_program)
 	struct ktramp_bpf bpf;
 	struct ktramp_run run;
 
-	skel = load_helpers(&prog);
+	skel = progs_load_for_ring("use_helpers", &prog);
 	ASSERT_NE(NULL, skel);
 	id = create(self->fd, "bpf_get_current_comm", KTRAMP_BPF_JUMP);
 	ASSERT_LT(0, id);
-	ASSERT_EQ(0, set(self->fd, id, prog, 0, &bpf));
-	ASSERT_EQ(0, set(self->fd, self->id, prog, 0, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, id, prog, 0, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, self->id, prog, 0, &bpf));
 	ASSERT_EQ(0, kt_arm(self->fd, id));
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, kt_run(self->fd, target, self->id, 10, 0, &run));
@@ -400,12 +359,12 @@ TEST_F(refuse, hits_inside_a_program)
 TEST_F(refuse, nothing_when_the_program_is_closed_while_it_runs)
 {
 	int prog, target = kt_target_index(self->fd, "lea");
-	struct progs_bpf *skel = load_helpers(&prog);
+	struct progs_bpf *skel = progs_load_for_ring("use_helpers", &prog);
 	struct ktramp_bpf bpf;
 	struct ktramp_run run;
 
 	ASSERT_NE(NULL, skel);
-	ASSERT_EQ(0, set(self->fd, self->id, prog, 0, &bpf));
+	ASSERT_EQ(0, progs_give(self->fd, self->id, prog, 0, &bpf));
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	progs_bpf__destroy(skel);
 	ASSERT_EQ(0, kt_run(self->fd, target, self->id, 100, 0, &run));
@@ -431,7 +390,6 @@ TEST(a_killed_owner_leaves_the_text_as_it_was)
 	char ready = 0;
 	pid_t child;
 
-	libbpf_set_print(quiet);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, kt_target(fd, kt_target_index(fd, "lea"), &before));
 	ASSERT_EQ(0, pipe(pipes));
@@ -441,7 +399,8 @@ TEST(a_killed_owner_leaves_the_text_as_it_was)
 		int own = kt_open(), prog, id = create(own, "lea", KTRAMP_BPF_JUMP);
 		struct ktramp_bpf bpf;
 
-		if (load("count_first", &prog) && !set(own, id, prog, 0, &bpf) && !kt_arm(own, id))
+		if (progs_load("count_first", &prog) && !progs_give(own, id, prog, 0, &bpf) &&
+		    !kt_arm(own, id))
 			ready = 1;
 		if (write(pipes[1], &ready, 1) != 1)
 			_exit(1);

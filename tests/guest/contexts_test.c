@@ -18,12 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <asm/ptrace.h>
-#include <bpf/libbpf.h>
-
 #include "kselftest_harness.h"
 #include "kt.h"
-#include "progs.skel.h"
+#include "progs.h"
 
 #define PACKETS		20
 #define PAGES		64
@@ -226,19 +223,11 @@ static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *varia
 /* A program that writes to maps and to a ring, and walks the stack, wherever it is. */
 static int give_program(FIXTURE_DATA(hit) *self)
 {
-	struct ktramp_bpf bpf = { .size = sizeof(bpf), .id = self->id };
-	struct bpf_program *prog;
+	struct ktramp_bpf bpf;
+	int prog;
 
-	self->skel = progs_bpf__open();
-	if (!self->skel)
-		return -errno;
-	prog = kt_ring_sleeps() ? self->skel->progs.use_helpers_but_ring :
-				  self->skel->progs.use_helpers;
-	bpf_program__set_autoload(prog, true);
-	if (progs_bpf__load(self->skel))
-		return -errno;
-	bpf.prog_fd = bpf_program__fd(prog);
-	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
+	self->skel = progs_load_for_ring("use_helpers", &prog);
+	return self->skel ? progs_give(self->fd, self->id, prog, 0, &bpf) : -errno;
 }
 
 FIXTURE_SETUP(hit)

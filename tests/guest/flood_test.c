@@ -14,13 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <asm/ptrace.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "kselftest_harness.h"
 #include "kt.h"
-#include "progs.skel.h"
+#include "progs.h"
 
 #define BUSY_MAX	64
 
@@ -108,26 +107,22 @@ TEST_F_TIMEOUT(flood, every_hit_is_in_the_ring_or_counted_as_lost, 3600)
 	struct ktramp_create create;
 	struct ktramp_probe_info probe;
 	struct reader reader = { 0 };
-	struct ktramp_bpf bpf = { .size = sizeof(bpf) };
 	struct ring_buffer *ring;
 	struct progs_bpf *skel;
 	pid_t pids[BUSY_MAX];
+	struct ktramp_bpf bpf;
+	int fd = kt_open(), prog;
 	unsigned int nr;
-	int fd = kt_open();
 
 	ASSERT_LE(0, fd);
-	skel = progs_bpf__open();
+	skel = progs_load("write_flood", &prog);
 	ASSERT_NE(NULL, skel);
-	bpf_program__set_autoload(skel->progs.write_flood, true);
-	ASSERT_EQ(0, progs_bpf__load(skel));
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.flood), on_event, &reader, NULL);
 	ASSERT_NE(NULL, ring);
 
 	ASSERT_EQ(0, kt_create_as(fd, "__x64_sys_getppid", KTRAMP_BPF_JUMP, KTRAMP_BPF, 0,
 				  &create)) TH_LOG("%s", create.why);
-	bpf.id = create.id;
-	bpf.prog_fd = bpf_program__fd(skel->progs.write_flood);
-	ASSERT_EQ(0, kt_ioctl(fd, KTRAMP_IOC_BPF, &bpf)) TH_LOG("%s", bpf.why);
+	ASSERT_EQ(0, progs_give(fd, create.id, prog, 0, &bpf)) TH_LOG("%s", bpf.why);
 	nr = start_busy(pids);
 	ASSERT_EQ(0, kt_arm(fd, create.id));
 	/* At first nobody reads, until there must be some that found no room. */
@@ -198,9 +193,9 @@ FIXTURE_TEARDOWN(replaced)
 
 static int give(const FIXTURE_DATA(replaced) *self, unsigned int id, unsigned int which)
 {
-	struct ktramp_bpf bpf = { .size = sizeof(bpf), .id = id, .prog_fd = self->prog[which] };
+	struct ktramp_bpf bpf;
 
-	return kt_ioctl(self->fd, KTRAMP_IOC_BPF, &bpf);
+	return progs_give(self->fd, id, self->prog[which], 0, &bpf);
 }
 
 /* Until there are more hits than there were. */
