@@ -15,6 +15,9 @@
 #define STATE_FUNCS		64
 #define STATE_CELLS		(STATE_FUNCS * STATE_FUNC_CELLS)
 
+/* Functions that begin with what ftrace owns, behind which there is room for a cell. */
+#define STATE_ENTRIES		8
+
 /* Memory a case may touch, bytes. Of the stack's, half is above the stack pointer. */
 #define STATE_DATA_SIZE		512
 #define STATE_STACK_SIZE	1024
@@ -33,8 +36,9 @@
 /**
  * struct state_info - where everything is (STATE_IOC_INFO)
  * @cells: (out) the first cell
+ * @entries: (out) the 5 bytes that ftrace owns of each such function, 0 if it does not
  * @data: (out) STATE_DATA_SIZE bytes, margins on both sides
- * @stack: (out) STATE_STACK_SIZE bytes, a margin of two pages below them
+ * @stack: (out) STATE_STACK_SIZE bytes, a margin of four pages below them
  * @percpu: (out) STATE_PERCPU_SIZE bytes, as an offset from GS
  * @gs: (out) GS base of the CPU that asked
  * @fall: (out) where a case ends that fell out of its last instruction
@@ -46,6 +50,7 @@
  */
 struct state_info {
 	__u64 cells;
+	__u64 entries[STATE_ENTRIES];
 	__u64 data;
 	__u64 stack;
 	__u64 percpu;

@@ -31,8 +31,8 @@
 
 #define XFEATURES	0x7	/* x87, SSE, AVX: all that STATE_IMAGE_SIZE has room for */
 
-/* What an exception frame and its handlers need below a case's stack pointer. */
-#define STACK_MARGIN	(2 * PAGE_SIZE)
+/* What exceptions, handlers and the helpers of programs need below a case's stack pointer. */
+#define STACK_MARGIN	(4 * PAGE_SIZE)
 
 struct state_regs state_before, state_after;
 unsigned long state_kernel_sp, state_skip_to;
@@ -55,6 +55,7 @@ static const u64 constant[64] = { 0x6b7472616d70 };
 
 static u8 image[ALIGN(STATE_IMAGE_SIZE, 64)] __aligned(64);
 static u64 expected[STATE_WORDS];
+static u64 entries[STATE_ENTRIES];
 static u64 xfeatures;
 static void *hole;
 
@@ -253,12 +254,21 @@ static void run(const struct state_case *c)
 		preempt_enable();
 }
 
+static bool may_enter(u64 address)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		if (address && address == entries[i])
+			return true;
+	return address >= (unsigned long)state_cells && address < (unsigned long)state_cells_end;
+}
+
 static bool is_valid(const struct state_case *c)
 {
 	unsigned int i;
 
-	if (c->patches > STATE_PATCHES || c->entry < (unsigned long)state_cells ||
-	    c->entry >= (unsigned long)state_cells_end)
+	if (c->patches > STATE_PATCHES || !may_enter(c->entry))
 		return false;
 	for (i = 0; i < c->patches; i++)
 		if (c->at[i] >= STATE_WORDS)
@@ -304,6 +314,7 @@ static long ioc_info(void __user *argp)
 		.xfeatures = xfeatures,
 	};
 
+	memcpy(info.entries, entries, sizeof(info.entries));
 	rdmsrl(MSR_GS_BASE, info.gs);
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
@@ -392,6 +403,7 @@ static void find_vector(void)
 
 static int __init state_init(void)
 {
+	unsigned int i;
 	int err;
 
 	BUILD_BUG_ON(offsetof(struct state_regs, rflags) != 16 * 8);
@@ -400,6 +412,8 @@ static int __init state_init(void)
 	for_each_kernel_tracepoint(find_page_fault, NULL);
 	if (!page_fault)
 		return -ENOENT;
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		entries[i] = state_entry(i);
 	/* The page behind it is never mapped. */
 	hole = vmalloc(PAGE_SIZE);
 	if (!hole)

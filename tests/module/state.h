@@ -23,5 +23,6 @@ extern const u8 state_cells[], state_cells_end[];
 extern const u8 state_fall[], state_taken[], state_back[], state_fault[];
 
 void state_enter(void);
+unsigned long state_entry(unsigned int nr);
 
 #endif /* STATE_H */
