@@ -119,16 +119,17 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
 # What gives programs to probes.
-guest-bpf := bpf contexts flood
+guest-bpf := bpf contexts flood state
 $(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
 $(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := -lbpf -lelf -lz
-guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(guest-obj)/progs.o
+guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(patsubst %,$(guest-obj)/%.o,progs state_bench state_entry)
 $(guest-bpf-obj): guest-cflags += -I$(O)/bpf
 $(guest-bpf-obj): $(O)/bpf/progs.skel.h
+
 # Of several files, and with the module's own decoder.
-guest-state := state_bench state_form state_make state_diff insn
+guest-state := state_bench state_entry state_form state_make state_diff insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)
-$(guest-out)/state_test: guest-ldlibs := -lcapstone
+$(guest-out)/state_test: guest-ldlibs += -lcapstone
 
 $(guest-obj)/insn.o: module/insn.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs of bpf_test.c. Each is loaded where a test wants it; none needs types.
+ * Programs of the tests (progs.c). Each is loaded where a test wants it; none needs types.
  */
+#include <linux/errno.h>
+
 #include "core.h"
+#include "../module/ktramp_state.h"
 
 #define STACK_MAX	32
 
@@ -113,6 +116,43 @@ SEC("?kprobe")
 int use_helpers_but_ring(struct pt_regs *ctx)
 {
 	return use(ctx, false);
+}
+
+/* ---- what state_test's cells give it; the cookie is the number of one ---- */
+
+struct pt_regs seen_at[STATE_CELLS];
+__u64 hits_at[STATE_CELLS];
+__u64 hole, owner, went_wrong;
+
+/* The helpers do what they are for, and one of them takes a page fault. */
+static __always_inline int see(struct pt_regs *ctx, bool with_ring)
+{
+	__u64 at = bpf_get_attach_cookie(ctx), nothing;
+
+	if (at >= STATE_CELLS) {
+		went_wrong++;
+		return 0;
+	}
+	seen_at[at] = *ctx;
+	hits_at[at]++;
+	use(ctx, with_ring);
+	if (seen_pid_tgid >> 32 != owner || update_error || read_error || stack_size < 8 ||
+	    seen_stack[0] != PT_REGS_IP(ctx) ||
+	    bpf_probe_read_kernel(&nothing, sizeof(nothing), (void *)hole) != -EFAULT)
+		went_wrong++;
+	return 0;
+}
+
+SEC("?kprobe")
+int see_state(struct pt_regs *ctx)
+{
+	return see(ctx, true);
+}
+
+SEC("?kprobe")
+int see_state_but_ring(struct pt_regs *ctx)
+{
+	return see(ctx, false);
 }
 
 /* ---- what must be refused ---- */

@@ -126,19 +126,23 @@ static inline bool insn_has_memory(const struct ktramp_insn *insn)
 
 /* ---- code and states ---- */
 
+#define ENTRY_SIZE	5	/* of what ftrace owns */
+
 /**
  * enum shape - what stands around the instruction
  * @ALONE: the jump that ends the case, or padding, right behind it
  * @FOLLOWED: simple instructions behind it
  * @LATER: it is the second one; the probe is on the first
  * @ENTERED: simple instructions behind it, to one of which something jumps
+ * @BEHIND: alone, behind a function's entry; the probe is on what ftrace owns of that
  */
 enum shape {
 	ALONE,
 	FOLLOWED,
 	LATER,
 	ENTERED,
-	NR_SHAPES,
+	NR_SHAPES,	/* of a cell */
+	BEHIND = NR_SHAPES,
 };
 
 /**
@@ -167,6 +171,8 @@ struct code {
 
 bool code_make(struct rng *rng, const struct forms *forms, const struct form *form,
 	       const struct state_info *where, uint64_t address, struct code *code);
+bool code_make_behind(struct rng *rng, const struct form *form, const struct state_info *where,
+		      uint64_t address, struct code *code);
 void code_fill(uint8_t *bytes, unsigned int length);
 void state_make(struct rng *rng, const struct state_info *where, const struct code *code,
 		struct state_case *state);

@@ -14,9 +14,13 @@
 #include <unistd.h>
 
 #include "kt.h"
+#include "progs.h"
 #include "state_bench.h"
 
 #define MODULE		"/lib/modules/ktramp_state.ko"
+
+#define KERNEL_CS	0x10
+#define KERNEL_DS	0x18
 
 #define TRIES		4	/* for a state that can be executed */
 
@@ -28,8 +32,10 @@ const struct way ways[WAYS] = {
 	{ KTRAMP_JUMP, KTRAMP_COUNT, "jump, count" },
 	{ KTRAMP_JUMP, KTRAMP_COUNT_INLINE, "jump, count-inline" },
 	{ KTRAMP_JUMP, KTRAMP_REGS, "jump, regs" },
+	{ KTRAMP_BPF_JUMP, KTRAMP_BPF, "bpf-jump" },
 };
 
+const unsigned int drawn_handlers[NR_DRAWN] = { KTRAMP_COUNT, KTRAMP_REGS, KTRAMP_BPF };
 
 /*
  * A test that was killed may still be on its way out, its probes armed on the cells. While
@@ -46,6 +52,16 @@ static int wait_for_probes(int fd)
 		err = kt_info(fd, &info);
 	} while (!err && info.nr_probes && ++tries < 100);
 	return err ?: info.nr_probes ? -EBUSY : 0;
+}
+
+static int load_program(struct bench *b)
+{
+	b->progs = progs_load_for_ring("see_state", &b->prog);
+	if (!b->progs)
+		return -ENOEXEC;
+	b->progs->bss->hole = b->where.hole;
+	b->progs->bss->owner = getpid();
+	return 0;
 }
 
 /* Return: 0 or a negative errno; bench_close() is needed in any case. */
@@ -67,13 +83,14 @@ int bench_open(struct bench *b, uint64_t seed)
 	b->state = open(KTRAMP_STATE_DEVICE, O_RDWR | O_CLOEXEC);
 	if (b->state < 0 || ioctl(b->state, STATE_IOC_INFO, &b->where))
 		return -errno;
-	return wait_for_probes(b->fd) ?: bench_introduce(b);
+	return wait_for_probes(b->fd) ?: load_program(b) ?: bench_introduce(b);
 }
 
 void bench_close(struct bench *b)
 {
 	close(b->fd);
 	close(b->state);
+	progs_bpf__destroy(b->progs);
 	forms_free(&b->forms);
 	free(b->form_done);
 	free(b->items);
@@ -116,12 +133,12 @@ void bench_draw(struct bench *b, uint64_t number)
 	memset(item, 0, sizeof(*item));
 	item->number = number;
 	item->form = form;
+	item->place = item - b->items;
 	while (!code_make(&rng, &b->forms, &b->forms.v[form], &b->where,
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
 	for (unsigned int i = 0; i < WAYS; i++) {
-		item->handler[i] = ways[i].handler ?:
-			rng_below(&rng, 2) ? KTRAMP_COUNT : KTRAMP_REGS;
+		item->handler[i] = ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
 		/* Asking for the process takes other code; the inline counter cannot. */
 		if (item->handler[i] != KTRAMP_COUNT_INLINE && !rng_below(&rng, 4))
 			item->pid[i] = getpid();
@@ -172,9 +189,9 @@ static bool cells_are_written(struct bench *b)
 }
 
 /* The oracle: what the bare instruction does. */
-static int execute_bare(struct bench *b)
+int execute_bare(struct bench *b, unsigned int from, unsigned int to)
 {
-	for (unsigned int i = 0; i < b->nr; i++) {
+	for (unsigned int i = from; i < to; i++) {
 		struct item *item = &b->items[i];
 		struct rng rng = rng_of(~b->seed, item->number);
 
@@ -208,11 +225,12 @@ static bool wants(const struct item *item, unsigned int way)
 {
 	/* An int3 replaces the instruction it stands on; the first one is tested elsewhere. */
 	return item->states &&
-	       (ways[way].mechanism == KTRAMP_JUMP || item->code.shape != LATER);
+	       (way_is_jump(way) || item->code.shape != LATER);
 }
 
 int item_create(struct bench *b, struct item *item, unsigned int way)
 {
+	struct ktramp_bpf bpf;
 	struct ktramp_create create = {
 		.size = sizeof(create), .mechanism = ways[way].mechanism,
 		.handler = item->handler[way], .pid = item->pid[way],
@@ -224,7 +242,8 @@ int item_create(struct bench *b, struct item *item, unsigned int way)
 	err = kt_ioctl(b->fd, KTRAMP_IOC_CREATE, &create);
 	if (!err) {
 		item->probe[way] = create.id;
-		return 0;
+		return item->handler[way] != KTRAMP_BPF ? 0 :
+		       progs_give(b->fd, create.id, b->prog, item->place, &bpf);
 	}
 	if (err != -EOPNOTSUPP && err != -ENOSPC)
 		return err;
@@ -267,7 +286,7 @@ static int for_all(struct bench *b, unsigned long request, unsigned int first, u
 	return err;
 }
 
-static void explain_probe(struct bench *b, const struct item *item, unsigned int way)
+void explain_probe(struct bench *b, const struct item *item, unsigned int way)
 {
 	struct ktramp_code code = { .size = sizeof(code), .id = item->probe[way] };
 	struct utsname name;
@@ -277,17 +296,37 @@ static void explain_probe(struct bench *b, const struct item *item, unsigned int
 	printf("#   make check-guest TEST=state KERNEL=%s STATE_SEED=0x%llx STATE_ONLY=%llu\n",
 	       name.release, (unsigned long long)b->seed, (unsigned long long)item->number);
 	code_explain(&item->code);
-	code.part = ways[way].mechanism == KTRAMP_JUMP ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
+	code.part = way_is_jump(way) ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
 	if (!kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code))
 		bytes_explain("out of line", code.code, code.length, code.address);
 }
 
-/* What the handler saw, in the words of a result. */
+/* What the program was given. */
+static bool sight_of_program(struct bench *b, const struct item *item, struct state_result *seen)
+{
+	const struct pt_regs *regs = &b->progs->bss->seen_at[item->place];
+	const __u64 r[16] = {
+		regs->rax, regs->rcx, regs->rdx, regs->rbx,
+		regs->rsp, regs->rbp, regs->rsi, regs->rdi,
+		regs->r8, regs->r9, regs->r10, regs->r11,
+		regs->r12, regs->r13, regs->r14, regs->r15,
+	};
+
+	memcpy(seen->r, r, sizeof(seen->r));
+	seen->rflags = regs->eflags;
+	/* As kprobes have it: behind the first byte. */
+	return regs->rip == item->code.address + item->code.site + 1 &&
+	       regs->cs == KERNEL_CS && regs->ss == KERNEL_DS;
+}
+
+/* What the handler saw, in the words of a result. Return: was it at the site? */
 bool sight(struct bench *b, const struct item *item, unsigned int way, struct state_result *seen)
 {
 	struct ktramp_regs regs;
 
 	*seen = (struct state_result){ 0 };
+	if (item->handler[way] == KTRAMP_BPF)
+		return sight_of_program(b, item, seen);
 	if (kt_regs(b->fd, item->probe[way], &regs))
 		return false;
 	memcpy(seen->r, regs.r, sizeof(seen->r));
@@ -317,17 +356,19 @@ static void compare(struct bench *b, struct item *item, unsigned int way, unsign
 		    const struct state_result *probed)
 {
 	const struct state_case *state = &item->state[s];
-	struct state_result seen;
+	struct state_result left = *probed, seen;
 
-	b->by_way[way]++;
+	b->by_way[way][item->handler[way]]++;
 	b->probed++;
-	if (!result_equals(&item->bare[s], probed))
-		difference(b, item, way, state, &item->bare[s], probed);
+	if (item->code.shape == BEHIND)
+		entries_forget(b, item, way, &item->bare[s], &left);
+	if (!result_equals(&item->bare[s], &left))
+		difference(b, item, way, state, &item->bare[s], &left);
 	/* Who comes in by another way is no hit. */
 	if (state->entry != item->code.address + item->code.site)
 		return;
 	item->hits[way]++;
-	if (item->handler[way] != KTRAMP_REGS)
+	if (item->handler[way] != KTRAMP_REGS && item->handler[way] != KTRAMP_BPF)
 		return;
 	if (!sight(b, item, way, &seen) || !is_truth(&seen, state)) {
 		printf("# the handler of the next did not see what the instruction found\n");
@@ -336,14 +377,14 @@ static void compare(struct bench *b, struct item *item, unsigned int way, unsign
 }
 
 /* Each state of each instruction, with all probes of one kind armed. */
-static int execute_probed(struct bench *b, unsigned int way)
+int execute_probed(struct bench *b, unsigned int way, unsigned int from, unsigned int to)
 {
 	unsigned int who[STATE_CELLS], nr;
 	int err;
 
 	for (unsigned int s = 0; s < STATES; s++) {
 		nr = 0;
-		for (unsigned int i = 0; i < b->nr; i++)
+		for (unsigned int i = from; i < to; i++)
 			if (b->items[i].probe[way] && s < b->items[i].states) {
 				who[nr] = i;
 				b->cases[nr++] = b->items[i].state[s];
@@ -357,37 +398,50 @@ static int execute_probed(struct bench *b, unsigned int way)
 	return 0;
 }
 
+int check_program(const struct bench *b)
+{
+	if (!b->progs->bss->went_wrong)
+		return 0;
+	printf("# a helper did not do what it is for, %llu times\n", b->progs->bss->went_wrong);
+	return -EIO;
+}
+
 /* Every hit was handled, and nothing else was taken for one. */
 static int check_hits(struct bench *b, unsigned int way)
 {
+	const struct progs_bpf__bss *bss = b->progs->bss;
 	struct ktramp_probe_info info;
 
 	for (unsigned int i = 0; i < b->nr; i++) {
 		struct item *item = &b->items[i];
+		unsigned long long run = bss->hits_at[item->place];
 
 		if (!item->probe[way])
 			continue;
 		if (kt_probe(b->fd, item->probe[way], &info))
 			return -EIO;
 		b->by_tactic[info.tactic % NR_TACTICS] += item->states;
-		if (info.hits == item->hits[way] && !info.missed)
+		if (item->handler[way] != KTRAMP_BPF)
+			run = info.hits;
+		if (info.hits == item->hits[way] && run == item->hits[way] && !info.missed)
 			continue;
 		if (b->differences++ < DIFFERENCES) {
 			explain_probe(b, item, way);
-			printf("#   hits %llu, missed %llu, instead of %u and 0\n",
-			       (unsigned long long)info.hits, (unsigned long long)info.missed,
+			printf("#   hits %llu, run %llu, missed %llu, instead of %u and 0\n",
+			       (unsigned long long)info.hits, run, (unsigned long long)info.missed,
 			       item->hits[way]);
 		}
 	}
-	return 0;
+	return check_program(b);
 }
 
 static int one_way(struct bench *b, unsigned int way)
 {
 	int err = for_all(b, KTRAMP_IOC_ARM, way, way + 1);
 
+	memset(b->progs->bss->hits_at, 0, sizeof(b->progs->bss->hits_at));
 	if (!err)
-		err = execute_probed(b, way);
+		err = execute_probed(b, way, 0, b->nr);
 	if (!err)
 		err = check_hits(b, way);
 	return for_all(b, KTRAMP_IOC_DISARM, way, way + 1) ?: err;
@@ -398,7 +452,7 @@ int bench_run(struct bench *b)
 	int err = write_cells(b);
 
 	if (!err)
-		err = execute_bare(b);
+		err = execute_bare(b, 0, b->nr);
 	if (!err)
 		err = create_all(b);
 	for (unsigned int way = 0; !err && way < WAYS; way++)

@@ -9,8 +9,11 @@
 
 #define STATES		10	/* of an instruction */
 #define DIFFERENCES	5	/* explained in full */
+#define AT_ENTRIES	(1ULL << 32)	/* numbers of instructions behind functions' entries */
 
-#define WAYS		7
+#define WAYS		8
+#define NR_DRAWN	3
+#define NR_HANDLERS	(KTRAMP_BPF + 1)
 #define NR_TACTICS	16
 #define NR_REASONS	64
 #define NR_TRAPS	32
@@ -18,7 +21,7 @@
 /**
  * struct way - how a probe is made
  * @mechanism: &enum ktramp_mechanism
- * @handler: &enum ktramp_handler; 0: count or regs, by chance
+ * @handler: &enum ktramp_handler; 0: one of drawn_handlers
  * @name: for people
  */
 struct way {
@@ -28,6 +31,12 @@ struct way {
 };
 
 extern const struct way ways[WAYS];
+extern const unsigned int drawn_handlers[NR_DRAWN];
+
+static inline bool way_is_jump(unsigned int way)
+{
+	return ways[way].mechanism == KTRAMP_JUMP || ways[way].mechanism == KTRAMP_BPF_JUMP;
+}
 
 /**
  * struct item - what is in a cell at the moment
@@ -41,6 +50,7 @@ extern const struct way ways[WAYS];
  * @handler: theirs
  * @pid: the process they are for: this one, or 0
  * @hits: how often each must have been hit
+ * @place: the number that the program knows it by
  * @explained: a difference was
  */
 struct item {
@@ -54,6 +64,7 @@ struct item {
 	unsigned int handler[WAYS];
 	unsigned int pid[WAYS];
 	unsigned int hits[WAYS];
+	unsigned int place;
 	bool explained;
 };
 
@@ -61,6 +72,8 @@ struct item {
  * struct bench - all that is needed, and what happened
  * @fd: ktramp
  * @state: the test's own module
+ * @progs: the program that probes are given, and what it saw
+ * @prog: its descriptor
  * @seed: of everything drawn
  * @where: addresses
  * @forms: what there is to execute
@@ -76,8 +89,10 @@ struct item {
  * @differences: results that were not the same
  * @explained: those that were printed
  * @by_trap: @traps by the last one's number
- * @by_way: executions
+ * @by_way: executions, by handler
  * @by_tactic: executions
+ * @lost: at entries, by handler: executions that left another number in a register, or, the
+ *	last of them, other flags, which ftrace need not give back
  * @refused: cases
  * @why: the sentence for a reason
  * @form_done: which forms were executed
@@ -85,6 +100,8 @@ struct item {
 struct bench {
 	int fd;
 	int state;
+	struct progs_bpf *progs;
+	int prog;
 	uint64_t seed;
 	struct state_info where;
 	struct forms forms;
@@ -94,8 +111,9 @@ struct bench {
 	struct state_result results[STATE_CELLS];
 	unsigned long cases_done, probed, traps, taken, unsafe, differences, explained;
 	unsigned long by_trap[NR_TRAPS];
-	unsigned long by_way[WAYS];
+	unsigned long by_way[WAYS][NR_HANDLERS];
 	unsigned long by_tactic[NR_TACTICS];
+	unsigned long lost[NR_HANDLERS][17];
 	unsigned long refused[WAYS][NR_REASONS];
 	char why[NR_REASONS][KTRAMP_WHY_MAX];
 	uint8_t *form_done;
@@ -107,11 +125,24 @@ int bench_introduce(struct bench *b);
 void bench_draw(struct bench *b, uint64_t number);
 int bench_run(struct bench *b);
 
-/* Parts of bench_run(). */
+/* As bench_draw() and bench_run(), of instructions behind entries (state_entry.c). */
+bool entries_are_there(const struct bench *b);
+void entries_draw(struct bench *b, uint64_t number);
+int entries_run(struct bench *b);
+void entries_report(const struct bench *b);
+void entries_forget(struct bench *b, const struct item *item, unsigned int way,
+		    const struct state_result *bare, struct state_result *probed);
+
+/* Parts of bench_run(); where two numbers are asked for, items from the first to the second. */
 uint64_t cell_address(const struct bench *b, unsigned int cell);
 int write_cells(struct bench *b);
 int copy_text(int fd, unsigned long request, uint64_t address, void *buffer, size_t size);
 int execute(int fd, const struct state_case *cases, struct state_result *results, unsigned int nr);
+int entries_write(struct bench *b, unsigned int from, unsigned int to);
+int execute_bare(struct bench *b, unsigned int from, unsigned int to);
+int execute_probed(struct bench *b, unsigned int way, unsigned int from, unsigned int to);
+int check_program(const struct bench *b);
+void explain_probe(struct bench *b, const struct item *item, unsigned int way);
 int item_create(struct bench *b, struct item *item, unsigned int way);
 bool sight(struct bench *b, const struct item *item, unsigned int way, struct state_result *seen);
 bool is_truth(const struct state_result *seen, const struct state_case *state);

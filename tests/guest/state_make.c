@@ -313,6 +313,32 @@ static unsigned int pick_entry(struct rng *rng, const struct code *code, unsigne
 	return nr ? starts[rng_below(rng, nr)] : 0;
 }
 
+static void put_insn(struct rng *rng, const struct form *form, struct code *code,
+		     unsigned int *end)
+{
+	code->at = *end;
+	draw_insn(rng, form, &code->insn, code->bytes + *end);
+	*end += code->insn.len;
+}
+
+static void put_padding(struct code *code, unsigned int *end)
+{
+	memset(code->bytes + *end, 0xcc, PADDING);
+	*end += PADDING;
+}
+
+/* @pad: where a short branch may lead. Return: false if it does not fit. */
+static bool finish(struct rng *rng, const struct state_info *where, struct code *code,
+		   unsigned int end, unsigned int pad)
+{
+	if (end > STATE_CELL_SIZE)
+		return false;
+	code_fill(code->bytes + end, STATE_CELL_SIZE - end);
+	fix_operand(rng, where, code);
+	fix_immediate(rng, where, code, pad);
+	return ktramp_insn_decode(&code->insn, code->bytes + code->at, KTRAMP_INSN_MAX) > 0;
+}
+
 /**
  * code_make() - put an instruction of a form, and what belongs around it, into a cell
  * @rng: numbers
@@ -339,12 +365,9 @@ bool code_make(struct rng *rng, const struct forms *forms, const struct form *fo
 	code->site = end;
 	if (code->shape == LATER)
 		put_lead(rng, code, &end);
-	code->at = end;
-	draw_insn(rng, form, &code->insn, code->bytes + end);
-	end += code->insn.len;
+	put_insn(rng, form, code, &end);
 	if (ktramp_insn_ends_flow(&code->insn)) {
-		memset(code->bytes + end, 0xcc, PADDING);
-		end += PADDING;
+		put_padding(code, &end);
 	} else {
 		while (code->shape != ALONE && end - code->site < PADDING)
 			put_simple(rng, forms, code, &end);
@@ -365,12 +388,34 @@ bool code_make(struct rng *rng, const struct forms *forms, const struct form *fo
 	code->odd = address / FUNC_SIZE & 1;
 	if (code->odd)
 		put_odd(code, &end);
-	if (end > STATE_CELL_SIZE)
-		return false;
-	code_fill(code->bytes + end, STATE_CELL_SIZE - end);
-	fix_operand(rng, where, code);
-	fix_immediate(rng, where, code, pad);
-	return ktramp_insn_decode(&code->insn, code->bytes + code->at, KTRAMP_INSN_MAX) > 0;
+	return finish(rng, where, code, end, pad);
+}
+
+/**
+ * code_make_behind() - put an instruction of a form behind a function's entry
+ * @rng: numbers
+ * @form: the form
+ * @where: addresses
+ * @address: of the nop that ftrace owns
+ * @code: (out) the code, which begins with the nop
+ *
+ * Return: false if it does not fit.
+ */
+bool code_make_behind(struct rng *rng, const struct form *form, const struct state_info *where,
+		      uint64_t address, struct code *code)
+{
+	unsigned int end = ENTRY_SIZE, pad;
+
+	*code = (struct code){ .address = address, .shape = BEHIND };
+	code_fill(code->bytes, ENTRY_SIZE);
+	put_insn(rng, form, code, &end);
+	if (ktramp_insn_ends_flow(&code->insn))
+		put_padding(code, &end);
+	else
+		put_jump(code, &end, where->fall);
+	pad = end;
+	put_jump(code, &end, where->taken);
+	return finish(rng, where, code, end, pad);
 }
 
 /* ---- states ---- */

@@ -18,9 +18,12 @@
 
 #include "kselftest_harness.h"
 #include "kt.h"
+#include "progs.h"
 #include "state_bench.h"
 
 #define CASES		50000	/* a guest; make check has two */
+#define ENTRIES_SHARE	10	/* behind entries there are as many of these, besides */
+#define FEW		200	/* instructions that say nothing of how often something is seen */
 #define TIMEOUT		36000	/* seconds of the guest */
 #define SEED		0x6b7472616d70
 
@@ -69,11 +72,33 @@ static void report_forms(const struct bench *b)
 			       seen[i], exclusion_text[i]);
 }
 
+static unsigned long executed(const struct bench *b, unsigned int way)
+{
+	unsigned long sum = 0;
+
+	for (unsigned int i = 0; i < NR_HANDLERS; i++)
+		sum += b->by_way[way][i];
+	return sum;
+}
+
+static void report_way(const struct bench *b, unsigned int way)
+{
+	static const char *const handlers[NR_HANDLERS] = {
+		[KTRAMP_COUNT] = "count", [KTRAMP_REGS] = "regs", [KTRAMP_BPF] = "bpf",
+	};
+
+	printf("# %-19s %7lu executed", ways[way].name, executed(b, way));
+	for (unsigned int i = 0; !ways[way].handler && i < NR_HANDLERS; i++)
+		if (b->by_way[way][i])
+			printf(", %lu %s", b->by_way[way][i], handlers[i]);
+	printf("\n");
+}
+
 static void report(const struct bench *b)
 {
 	static const char *const tactics[NR_TACTICS] = {
 		[KTRAMP_TACTIC_COPY] = "copy", [KTRAMP_TACTIC_REENCODE] = "reencode",
-		[KTRAMP_TACTIC_PUN] = "pun",
+		[KTRAMP_TACTIC_PUN] = "pun", [KTRAMP_TACTIC_FTRACE] = "ftrace",
 	};
 	static const char *const traps[NR_TRAPS] = {
 		[DE] = "#DE", [UD] = "#UD", [SS] = "#SS", [GP] = "#GP", [PF] = "#PF",
@@ -88,7 +113,7 @@ static void report(const struct bench *b)
 	printf("\n");
 	printf("# %lu states more left no stack, and were drawn anew\n", b->unsafe);
 	for (unsigned int way = 0; way < WAYS; way++) {
-		printf("# %-19s %7lu executed\n", ways[way].name, b->by_way[way]);
+		report_way(b, way);
 		for (unsigned int r = 0; r < NR_REASONS; r++)
 			if (b->refused[way][r])
 				printf("# %27lu refused: %s\n", b->refused[way][r], b->why[r]);
@@ -97,6 +122,10 @@ static void report(const struct bench *b)
 		if (b->by_tactic[i])
 			printf("# tactic %-12s %7lu executed\n", tactics[i] ?: "of a later number",
 			       b->by_tactic[i]);
+	if (entries_are_there(b))
+		entries_report(b);
+	else
+		printf("# no tactic ftrace: this kernel has no ftrace\n");
 	printf("# %lu executions compared, %lu differences\n", b->probed, b->differences);
 }
 
@@ -124,41 +153,35 @@ static bool may_refuse(unsigned int mechanism, unsigned int reason)
 	case KTRAMP_INT3_STEP_INT3:
 		return reason == KTRAMP_R_LEAVES_SLOT;
 	case KTRAMP_JUMP:
+	case KTRAMP_BPF_JUMP:
 		/* Somewhere in the function, a jump through a register or memory. */
 		return reason == KTRAMP_R_INDIRECT;
 	}
 	return false;
 }
 
-TEST_F_TIMEOUT(state, every_form_is_the_same_through_every_mechanism, TIMEOUT)
+/* Instructions from one number to another: in cells, or behind entries. */
+static int run(struct bench *b, uint64_t number, uint64_t end)
 {
-	struct bench *b = self->b;
-	uint64_t instructions = from_environment("STATE_CASES", CASES) / STATES;
-	uint64_t only = from_environment("STATE_ONLY", ~0ULL), first = 0, turn;
+	bool behind = number >= AT_ENTRIES;
+	int err = 0;
 
-	ASSERT_EQ(0, forms_collect(b->state, &b->forms));
-	b->form_done = calloc(b->forms.nr, 1);
-	ASSERT_NE(NULL, b->form_done);
-	report_forms(b);
-	/* One of four instructions is drawn by weight. */
-	turn = b->forms.nr_run / 3 * 4 + 4;
-	if (only != ~0ULL) {
-		first = only;
-		instructions = only + 1;
-	}
-	while (first < instructions) {
+	while (!err && number < end) {
 		b->nr = 0;
 		do {
-			bench_draw(b, first++);
-		} while (first < instructions && first % STATE_CELLS);
-		ASSERT_EQ(0, bench_run(b));
+			if (behind)
+				entries_draw(b, number++);
+			else
+				bench_draw(b, number++);
+		} while (number < end && number % STATE_CELLS);
+		err = behind ? entries_run(b) : bench_run(b);
 	}
-	report(b);
-	EXPECT_EQ(0, b->differences);
-	if (only != ~0ULL || instructions < turn)
-		return;
-	EXPECT_EQ(0, forms_left(b));
-	/* Nothing is refused but what a mechanism cannot do by its nature. */
+	return err;
+}
+
+/* Nothing is refused but what a mechanism cannot do by its nature; all the rest is seen often. */
+static void check_ways(struct __test_metadata *_metadata, const struct bench *b)
+{
 	for (unsigned int way = 0; way < WAYS; way++) {
 		for (unsigned int r = 0; r < NR_REASONS; r++) {
 			if (may_refuse(ways[way].mechanism, r))
@@ -167,12 +190,51 @@ TEST_F_TIMEOUT(state, every_form_is_the_same_through_every_mechanism, TIMEOUT)
 				TH_LOG("%s: %s", ways[way].name, b->why[r]);
 			}
 		}
-		EXPECT_LT(b->cases_done / 20, b->by_way[way]) {
+		EXPECT_LT(b->cases_done / 20, executed(b, way)) {
 			TH_LOG("%s", ways[way].name);
 		}
+		for (unsigned int h = 0; !ways[way].handler && h < NR_DRAWN; h++) {
+			EXPECT_LT(b->cases_done / 100, b->by_way[way][drawn_handlers[h]]) {
+				TH_LOG("%s, handler %u", ways[way].name, drawn_handlers[h]);
+			}
+		}
 	}
-	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_PUN; i++)
-		EXPECT_LT(b->cases_done / 20, b->by_tactic[i]);
+	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_FTRACE; i++) {
+		if (i == KTRAMP_TACTIC_FTRACE && !entries_are_there(b))
+			continue;
+		EXPECT_LT(b->cases_done / 20, b->by_tactic[i]) {
+			TH_LOG("tactic %u", i);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(state, every_form_is_the_same_through_every_mechanism, TIMEOUT)
+{
+	struct bench *b = self->b;
+	uint64_t instructions = from_environment("STATE_CASES", CASES) / STATES;
+	uint64_t only = from_environment("STATE_ONLY", ~0ULL);
+
+	ASSERT_EQ(0, forms_collect(b->state, &b->forms));
+	b->form_done = calloc(b->forms.nr, 1);
+	ASSERT_NE(NULL, b->form_done);
+	report_forms(b);
+	if (only != ~0ULL) {
+		ASSERT_TRUE(only < AT_ENTRIES || entries_are_there(b));
+		ASSERT_EQ(0, run(b, only, only + 1));
+	} else {
+		ASSERT_EQ(0, run(b, 0, instructions));
+		if (entries_are_there(b))
+			ASSERT_EQ(0, run(b, AT_ENTRIES, AT_ENTRIES + instructions / ENTRIES_SHARE));
+	}
+	report(b);
+	EXPECT_EQ(0, b->differences);
+	if (only != ~0ULL || instructions < FEW)
+		return;
+	check_ways(_metadata, b);
+	/* One of four instructions is drawn by weight. */
+	if (instructions < b->forms.nr_run / 3 * 4 + 4)
+		return;
+	EXPECT_EQ(0, forms_left(b));
 	EXPECT_LT(b->cases_done / 200, b->traps);
 	EXPECT_LT(0, b->by_trap[DE]);
 	EXPECT_LT(0, b->by_trap[GP]);
@@ -216,9 +278,11 @@ FIXTURE_VARIANT(spoilt) {
 	int at;		/* of the spoilt byte, from the copy's first one */
 	uint8_t by;	/* what it is XORed with */
 	enum symptom symptom;
+	uint8_t opcode;	/* of what is spoilt instead in ftrace's trampoline, behind its call */
+	uint8_t modrm;
 };
 
-enum { EMULATE, STEP_TF, STEP_INT3, BOOST, JUMP, JUMP_INLINE, JUMP_REGS };
+enum { EMULATE, STEP_TF, STEP_INT3, BOOST, JUMP, JUMP_INLINE, JUMP_REGS, BPF_JUMP };
 
 #define SPOILT(name, way, at, by, symptom, ...)					\
 	FIXTURE_VARIANT_ADD(spoilt, name) { { __VA_ARGS__ }, way, at, by, symptom }
@@ -246,7 +310,16 @@ SPOILT(exception, BOOST, 1, 0x10, IN_TRAPS, 0xf7, 0xf1);
 SPOILT(vector, BOOST, 2, 0x03, IN_VECTORS, 0x0f, 0x57, 0xc1);
 /* The detour's own: pop %rsi instead of %rdi, and the flags not restored. */
 SPOILT(saved_register, JUMP, -2, 0x01, IN_REGISTER, 0x0f, 0x1f, 0x00);
+SPOILT(saved_register_of_a_program, BPF_JUMP, -12, 0x01, IN_REGISTER, 0x0f, 0x1f, 0x00);
 SPOILT(saved_flags, JUMP_REGS, -6, 0x0d, IN_FLAGS, 0x0f, 0x1f, 0x00);
+
+#define SPOILT_ENTRY(name, way, opcode, modrm, at, by, symptom)				\
+	FIXTURE_VARIANT_ADD(spoilt, name) {						\
+		{ 0x0f, 0x1f, 0x00 }, way, at, by, symptom, opcode, modrm }
+
+/* mov disp8(%rsp), %rdx: %rax, which is loaded after it; popfq: pop %rax */
+SPOILT_ENTRY(register_at_an_entry, JUMP, 0x8b, 0x54, 2, 0x10, IN_REGISTER);
+SPOILT_ENTRY(flags_at_an_entry, BPF_JUMP, 0x9d, 0, 0, 0xc5, IN_FLAGS);
 
 FIXTURE_SETUP(spoilt)
 {
@@ -261,8 +334,10 @@ FIXTURE_TEARDOWN(spoilt)
 	free(self->b);
 }
 
-/* The variant's instruction in the first cell, and a state of it. */
-static void put(struct bench *b, const uint8_t *insn)
+static const uint8_t nop[KTRAMP_INSN_MAX] = { 0x0f, 0x1f, 0x00 };
+
+/* An instruction, in the first cell or behind the first entry, and a state of it. */
+static void put(struct bench *b, const uint8_t *insn, enum shape shape)
 {
 	struct item *item = b->items;
 	struct rng rng = rng_of(b->seed, 0);
@@ -273,7 +348,13 @@ static void put(struct bench *b, const uint8_t *insn)
 	memcpy(form.bytes, insn, form.length);
 	/* No other has this key: registers and numbers are as they are. */
 	form.key = ~0ULL;
-	code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
+	*item = (struct item){ 0 };
+	for (unsigned int way = 0; way < WAYS; way++)
+		item->handler[way] = ways[way].handler ?: KTRAMP_COUNT;
+	if (shape == BEHIND)
+		code_make_behind(&rng, &form, &b->where, b->where.entries[0], &item->code);
+	else
+		code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
 	state_make(&rng, &b->where, &item->code, item->state);
 	/* For the division; ZF and CF are set. */
 	item->state->r[RCX] = 0;
@@ -282,61 +363,116 @@ static void put(struct bench *b, const uint8_t *insn)
 	b->nr = 1;
 }
 
+static int write_code(struct bench *b)
+{
+	return b->items->code.shape == BEHIND ? entries_write(b, 0, 1) : write_cells(b);
+}
+
+/* Execute the first item, and leave out what does not count. */
+static int execute_first(struct bench *b, unsigned int way, const struct state_result *bare,
+			 struct state_result *probed)
+{
+	struct item *item = b->items;
+	int err = execute(b->state, item->state, probed, 1);
+
+	if (item->code.shape == BEHIND)
+		entries_forget(b, item, way, bare, probed);
+	return err;
+}
+
+/* In the copy, or in the detour around it. Return: the byte's address, or 0. */
+static uint64_t find_in_copy(struct bench *b, unsigned int way, int at)
+{
+	struct ktramp_code code = { .size = sizeof(code), .id = b->items->probe[way] };
+
+	code.part = way_is_jump(way) ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
+	return kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code) ? 0 : code.address + code.relocated + at;
+}
+
+/* In what the call at the first entry leads to. Return: the instruction's address, or 0. */
+static uint64_t find_in_trampoline(struct bench *b, uint8_t opcode, uint8_t modrm)
+{
+	uint64_t start = b->where.entries[0];
+	uint8_t code[512];
+	struct ktramp_insn insn;
+	bool called = false;
+
+	if (copy_text(b->state, STATE_IOC_READ, start, code, ENTRY_SIZE) || code[0] != CALL)
+		return 0;
+	ktramp_insn_decode(&insn, code, ENTRY_SIZE);
+	start += insn.len + insn.imm;
+	if (copy_text(b->state, STATE_IOC_READ, start, code, sizeof(code)))
+		return 0;
+	for (unsigned int i = 0; ktramp_insn_decode(&insn, code + i, sizeof(code) - i) > 0;
+	     i += insn.len) {
+		if (called && insn.opcode == opcode && insn.modrm == modrm)
+			return start + i;
+		called |= insn.branch == KTRAMP_BR_CALL;
+	}
+	return 0;
+}
+
+/* The first time it spoils it, the second time it puts it right. */
+static int spoil(struct bench *b, uint64_t at, uint8_t by)
+{
+	uint8_t byte;
+	int err = copy_text(b->state, STATE_IOC_READ, at, &byte, 1);
+
+	byte ^= by;
+	return err ?: copy_text(b->state, STATE_IOC_WRITE, at, &byte, 1);
+}
+
 TEST_F(spoilt, copy_is_found_out)
 {
-	struct ktramp_code code = { .size = sizeof(code) };
+	struct state_result bare, probed;
 	struct bench *b = self->b;
 	struct item *item = b->items;
-	struct state_result bare, probed;
-	uint8_t byte;
+	unsigned int way = variant->way;
+	uint64_t at;
 
-	put(b, variant->insn);
-	ASSERT_EQ(0, write_cells(b));
+	if (variant->opcode && !entries_are_there(b))
+		SKIP(return, "this kernel has no ftrace");
+	put(b, variant->insn, variant->opcode ? BEHIND : ALONE);
+	ASSERT_EQ(0, write_code(b));
 	ASSERT_EQ(0, execute(b->state, item->state, &bare, 1));
-	item->handler[variant->way] = ways[variant->way].handler ?: KTRAMP_COUNT;
-	ASSERT_EQ(0, item_create(b, item, variant->way));
-	ASSERT_NE(0, item->probe[variant->way]);
-	ASSERT_EQ(0, kt_arm(b->fd, item->probe[variant->way]));
-	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	ASSERT_EQ(0, item_create(b, item, way));
+	ASSERT_NE(0, item->probe[way]);
+	ASSERT_EQ(0, kt_arm(b->fd, item->probe[way]));
+	ASSERT_EQ(0, execute_first(b, way, &bare, &probed));
 	EXPECT_TRUE(result_equals(&bare, &probed));
 
-	code.id = item->probe[variant->way];
-	code.part = ways[variant->way].mechanism == KTRAMP_JUMP ? KTRAMP_CODE_DETOUR :
-								  KTRAMP_CODE_SLOT;
-	ASSERT_EQ(0, kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code));
-	byte = code.code[code.relocated + variant->at] ^ variant->by;
-	ASSERT_EQ(0, copy_text(b->state, STATE_IOC_WRITE,
-			       code.address + code.relocated + variant->at, &byte, 1));
-	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	if (variant->opcode)
+		at = find_in_trampoline(b, variant->opcode, variant->modrm) + variant->at;
+	else
+		at = find_in_copy(b, way, variant->at);
+	ASSERT_LT(0xff, at);
+	ASSERT_EQ(0, spoil(b, at, variant->by));
+	ASSERT_EQ(0, execute_first(b, way, &bare, &probed));
 	EXPECT_FALSE(result_equals(&bare, &probed));
 	EXPECT_TRUE(shows(variant->symptom, &bare, &probed)) {
 		code_explain(&item->code);
 		result_explain(item->state, &bare, &probed);
 	}
 
-	byte ^= variant->by;
-	ASSERT_EQ(0, copy_text(b->state, STATE_IOC_WRITE,
-			       code.address + code.relocated + variant->at, &byte, 1));
-	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
+	ASSERT_EQ(0, spoil(b, at, variant->by));
+	ASSERT_EQ(0, execute_first(b, way, &bare, &probed));
 	EXPECT_TRUE(result_equals(&bare, &probed));
-	EXPECT_EQ(0, kt_destroy(b->fd, item->probe[variant->way]));
+	EXPECT_EQ(0, kt_destroy(b->fd, item->probe[way]));
 }
 
-/* A handler that saw one bit of one register wrong. */
-TEST_F(state, a_lie_of_the_handler_is_found_out)
+/* A handler, or a program, that saw one bit of one register wrong. */
+static void lie(struct __test_metadata *_metadata, struct bench *b, unsigned int way,
+		enum shape shape)
 {
-	static const uint8_t nop[KTRAMP_INSN_MAX] = { 0x0f, 0x1f, 0x00 };
-	struct bench *b = self->b;
 	struct item *item = b->items;
 	struct state_result probed, seen;
 
-	put(b, nop);
-	ASSERT_EQ(0, write_cells(b));
-	item->handler[JUMP_REGS] = KTRAMP_REGS;
-	ASSERT_EQ(0, item_create(b, item, JUMP_REGS));
-	ASSERT_EQ(0, kt_arm(b->fd, item->probe[JUMP_REGS]));
+	put(b, nop, shape);
+	ASSERT_EQ(0, write_code(b));
+	ASSERT_EQ(0, item_create(b, item, way));
+	ASSERT_EQ(0, kt_arm(b->fd, item->probe[way]));
 	ASSERT_EQ(0, execute(b->state, item->state, &probed, 1));
-	ASSERT_TRUE(sight(b, item, JUMP_REGS, &seen));
+	ASSERT_TRUE(sight(b, item, way, &seen));
 	EXPECT_TRUE(is_truth(&seen, item->state));
 	for (int i = 0; i < 16; i++) {
 		item->state->r[i] ^= 1ULL << (4 * i);
@@ -345,6 +481,36 @@ TEST_F(state, a_lie_of_the_handler_is_found_out)
 	}
 	item->state->rflags ^= 1;
 	EXPECT_FALSE(is_truth(&seen, item->state));
+	item->code.site++;
+	EXPECT_FALSE(sight(b, item, way, &seen));
+	EXPECT_EQ(0, kt_destroy(b->fd, item->probe[way]));
+}
+
+TEST_F(state, a_lie_of_the_handler_is_found_out)
+{
+	lie(_metadata, self->b, JUMP_REGS, ALONE);
+	lie(_metadata, self->b, BPF_JUMP, ALONE);
+	if (entries_are_there(self->b))
+		lie(_metadata, self->b, BPF_JUMP, BEHIND);
+}
+
+/* The helpers say of whom they are; and a program runs as often as it is counted. */
+TEST_F(state, what_goes_wrong_in_a_program_is_found_out)
+{
+	struct bench *b = self->b;
+
+	b->form_done = calloc(1, 1);
+	ASSERT_NE(NULL, b->form_done);
+	put(b, nop, ALONE);
+	b->items->states = 0;
+	ASSERT_EQ(0, bench_run(b));
+	EXPECT_EQ(0, b->differences);
+	EXPECT_EQ(STATES, b->by_way[BPF_JUMP][KTRAMP_BPF]);
+	put(b, nop, ALONE);
+	b->items->states = 0;
+	b->progs->bss->owner++;
+	EXPECT_EQ(-EIO, bench_run(b));
+	EXPECT_EQ(STATES, b->progs->bss->went_wrong);
 }
 
 TEST_HARNESS_MAIN
