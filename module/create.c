@@ -20,8 +20,13 @@
 #include "target.h"
 #include "text.h"
 
-/* A function's first instruction, as kprobes see it: behind its endbr64, or the sealed one. */
-static u32 entry_of(const struct ktramp_func *func)
+/**
+ * ktramp_plan_entry() - a function's first instruction, as kprobes see it
+ * @func: the function
+ *
+ * Return: its offset: 0, or behind the endbr64, or what the kernel sealed one with.
+ */
+u32 ktramp_plan_entry(const struct ktramp_func *func)
 {
 	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
@@ -125,14 +130,14 @@ static int plan_at(struct ktramp_probe *p, const struct ktramp_mechanism_ops *op
 }
 
 /* ftrace's call is there already: it is asked to make it, nothing is displaced. */
-static int plan_entry(struct ktramp_probe *p, struct ktramp_refusal *r)
+static int plan_ftrace(struct ktramp_probe *p, u32 off, struct ktramp_refusal *r)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(KTRAMP_FTRACE);
 
 	if (!ktramp_probe_is_jump(p))
 		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				     "ftrace owns the function's entry: 'jump' uses it, or take the next instruction, +0x%x",
-				     CALL_INSN_SIZE);
+				     off + CALL_INSN_SIZE);
 	if (!(ops->handlers & BIT(p->handler)) || p->pid)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER,
 				     "ftrace, which owns the function's entry, cannot run this handler for this process");
@@ -160,7 +165,7 @@ static int plan_ours(struct ktramp_probe *p, const struct ktramp_mechanism_ops *
 	struct ktramp_site site;
 
 	if (off == (u32)ctx->ftrace)
-		return plan_entry(p, r);
+		return plan_ftrace(p, off, r);
 	return find_insn(ctx, off, &site, r) ?: plan_at(p, ops, ctx, &site, r);
 }
 
@@ -168,7 +173,7 @@ static int plan_ours(struct ktramp_probe *p, const struct ktramp_mechanism_ops *
  * ktramp_plan_dry() - what would be planned, without a slot and without asking the kernel
  * @p: a scratch probe with mechanism and handler; @p->tactic and more is filled in
  * @ctx: the function
- * @off: offset of the site in it
+ * @off: offset of the site in it; 0 is the function's entry, as for ktramp_plan()
  * @r: (out) the refusal
  *
  * Context: process, under ktramp_mutex.
@@ -183,10 +188,12 @@ int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u3
 	};
 	struct ktramp_site site;
 
+	if (off == 0)
+		off = ktramp_plan_entry(&ctx->func);
 	p->trap.addr = ctx->func.addr + off;
 	p->tactic = KTRAMP_TACTIC_NONE;
 	if (off == (u32)ctx->ftrace)
-		return plan_entry(p, r);
+		return plan_ftrace(p, off, r);
 	return find_insn(ctx, off, &site, r) ?:
 	       ktramp_mechanism(p->mechanism)->prepare(p, &site, &draft, r);
 }
@@ -232,7 +239,7 @@ int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r)
 		return PTR_ERR(ctx);
 	off = ktramp_probe_addr(p) - ctx->func.addr;
 	if (ops->at_entry || off == 0)
-		off = entry_of(&ctx->func);
+		off = ktramp_plan_entry(&ctx->func);
 	err = ktramp_admit_function(ctx, off, r);
 	if (err)
 		return err;

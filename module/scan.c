@@ -18,14 +18,21 @@
 #include "probe.h"
 #include "scan.h"
 
-/* What the kernel's tables say; register_kprobe() looks into the same ones. */
-static enum ktramp_reason kernel_reason(const struct ktramp_context *ctx, u32 off,
-					const struct ktramp_insn *insn)
+/* What the kernel's tables say; register_kprobe() looks into the same ones, behind an endbr64. */
+static enum ktramp_reason kernel_reason(const struct ktramp_context *ctx, u32 off)
 {
+	struct ktramp_insn insn;
+
+	if (off == 0)
+		off = ktramp_plan_entry(&ctx->func);
+	/* Of what hides there nothing is known. */
+	if (off >= ctx->func.known)
+		return KTRAMP_R_NONE;
 	if (ctx->func.marks[off] & KTRAMP_M_OWNED)
 		return off == (u32)ctx->ftrace ? KTRAMP_R_NONE : KTRAMP_R_PATCHED;
 	/* An int3 is somebody else's breakpoint to kprobes, and ud2 is a BUG. */
-	return insn->branch == KTRAMP_BR_TRAP ? KTRAMP_R_TRAPS : KTRAMP_R_NONE;
+	ktramp_func_decode(&ctx->func, off, &insn);
+	return insn.branch == KTRAMP_BR_TRAP ? KTRAMP_R_TRAPS : KTRAMP_R_NONE;
 }
 
 static void plan_insn(struct ktramp_probe *scratch, const struct ktramp_context *ctx,
@@ -80,7 +87,7 @@ static int scan_insn(const struct ktramp_scan *scan, const struct ktramp_context
 		out->marks |= KTRAMP_SCAN_BRANCH;
 		out->to = ktramp_branch_offset(&insn, off);
 	}
-	out->kernel = kernel_reason(ctx, off, &insn);
+	out->kernel = kernel_reason(ctx, off);
 	plan_insn(scratch, ctx, scan->mechanisms, out);
 	if (!(scan->flags & KTRAMP_SCAN_ASK))
 		return 0;

@@ -652,6 +652,9 @@ struct ktramp_load {
  *	debugfs/kprobes/blacklist has
  * @reason: (out) at index m, for mechanism m: &enum ktramp_reason. KTRAMP_R_NONE for those
  *	that were not asked for
+ *
+ * A probe at a function's first byte goes behind an endbr64 there (struct ktramp_create): what
+ * @tactic, @kernel and @reason of it say is of the instruction behind it.
  */
 struct ktramp_scan_insn {
 	__u32 offset;
