@@ -147,6 +147,8 @@ static long do_target(struct file *file, void *arg)
 	info->length = ktramp_insn_decode(&insn, info->bytes, sizeof(info->bytes)) > 0 ?
 		insn.len : 0;
 	info->address = shown(site);
+	info->entered = t->entered;
+	info->reserved = 0;
 	strscpy(info->name, t->name, sizeof(info->name));
 	strscpy(info->base, t->base ?: t->name, sizeof(info->base));
 	strscpy(info->insn, t->insn, sizeof(info->insn));

@@ -200,7 +200,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.libbpf = true,
 		.changes = INT3_INSN_SIZE,
 		.supported = ktramp_bpf_kprobe_supported,
-		.arm = ktramp_kprobe_copies,
+		.arm = ktramp_kprobe_step_allowed,
 	},
 	[KTRAMP_BPF_KPROBE_INT3] = {
 		.name = "bpf-kprobe-int3",
@@ -211,6 +211,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.libbpf = true,
 		.changes = INT3_INSN_SIZE,
 		.supported = ktramp_bpf_kprobe_opt_supported,
+		.arm = ktramp_kprobe_allowed,
 	},
 	[KTRAMP_BPF_KPROBE_OPT] = {
 		.name = "bpf-kprobe-opt",
@@ -221,6 +222,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.libbpf = true,
 		.changes = KTRAMP_JMP_SIZE,
 		.supported = ktramp_bpf_kprobe_opt_supported,
+		.arm = ktramp_kprobe_allowed,
 	},
 	[KTRAMP_BPF_KPROBE_FTRACE] = {
 		.name = "bpf-kprobe-ftrace",

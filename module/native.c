@@ -196,13 +196,35 @@ static bool kernel_emulates(const struct ktramp_probe *p)
 	       (insn.attr & (KTRAMP_A_IF_READ | KTRAMP_A_IF_WRITE));
 }
 
-/* Does the kernel execute the copied instruction? All there is to arm of bpf-kprobe-step. */
-int ktramp_kprobe_copies(struct ktramp_probe *p, struct ktramp_refusal *r)
+/* Does the kernel allow a kprobe there? All there is to arm of one that libbpf attaches. */
+int ktramp_kprobe_allowed(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
+	int err;
+
+	if (!kp)
+		return -ENOMEM;
+	kp->addr = (kprobe_opcode_t *)ktramp_probe_addr(p);
+	kp->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(kp);
+	if (!err)
+		unregister_kprobe(kp);
+	kfree(kp);
+	return err ? refuse_kprobe(r, err) : 0;
+}
+
+/* Does the kernel execute the copied instruction? */
+static int kprobe_copies(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	if (kernel_emulates(p))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHAPE,
 				     "the kernel emulates this instruction; kprobe-emulate measures that");
 	return 0;
+}
+
+int ktramp_kprobe_step_allowed(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	return kprobe_copies(p, r) ?: ktramp_kprobe_allowed(p, r);
 }
 
 int ktramp_kprobe_step_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
@@ -211,12 +233,12 @@ int ktramp_kprobe_step_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 
 	if (READ_ONCE(kprobe_post_handler))
 		post = kprobe_post;
-	return ktramp_kprobe_copies(p, r) ?: kprobe_arm(p, post, r);
+	return kprobe_copies(p, r) ?: kprobe_arm(p, post, r);
 }
 
 int ktramp_kprobe_boost_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	return ktramp_kprobe_copies(p, r) ?: kprobe_arm(p, NULL, r);
+	return kprobe_copies(p, r) ?: kprobe_arm(p, NULL, r);
 }
 
 int ktramp_kprobe_emulate_arm(struct ktramp_probe *p, struct ktramp_refusal *r)

@@ -16,7 +16,8 @@ int ktramp_ftrace_supported(struct ktramp_refusal *r);
 int ktramp_fprobe_supported(struct ktramp_refusal *r);
 int ktramp_tracepoint_supported(struct ktramp_refusal *r);
 
-int ktramp_kprobe_copies(struct ktramp_probe *p, struct ktramp_refusal *r);
+int ktramp_kprobe_allowed(struct ktramp_probe *p, struct ktramp_refusal *r);
+int ktramp_kprobe_step_allowed(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_step_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_boost_arm(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_kprobe_emulate_arm(struct ktramp_probe *p, struct ktramp_refusal *r);

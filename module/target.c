@@ -15,6 +15,7 @@
 #include <linux/linkage.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/stringify.h>
 #include <asm/frame.h>
 #include <asm/nospec-branch.h>
 #include <asm/text-patching.h>
@@ -139,8 +140,9 @@ TARGET(sti, "pushf\n cli\n", "sti",
 TARGET(cli, "pushf\n sti\n", "cli",
 	"pushf\n pop %rax\n popf\n and $0x200, %eax\n add %rdi, %rax\n" RETURN)
 
-/* A loop's head 3 bytes behind the site: it enters the jump, three times a call. */
-TARGET(targeted, "mov %rdi, %rax\n mov $3, %ecx\n", "inc %rcx",
+/* A loop's head 3 bytes behind the site: so often a call jumps there, besides falling into it. */
+#define ROUNDS	3
+TARGET(targeted, "mov %rdi, %rax\n mov $" __stringify(ROUNDS) ", %ecx\n", "inc %rcx",
 	"1: add $1, %rax\n dec %rcx\n jnz 1b\n" RETURN)
 
 /* Known numbers in the registers, for the handler that looks at them. */
@@ -203,9 +205,9 @@ static long a_and_1(long a, long b)
 	return a + 1;
 }
 
-static long a_and_4(long a, long b)
+static long expect_targeted(long a, long b)
 {
-	return a + 4;
+	return a + 1 + ROUNDS;
 }
 
 static long a_and_0x21(long a, long b)
@@ -259,6 +261,9 @@ static long expect_adc(long a, long b)
 #define ROW_SHARED(nm, in, ex, tx)						\
 	{ .name = #nm, .insn = in, .text = tx, .fn = ktramp_target_##nm,		\
 	  .expect = ex, .offset = &ktramp_offset_##nm, .shared = true }
+#define ROW_ENTERED(nm, in, ex, times, tx)					\
+	{ .name = #nm, .insn = in, .text = tx, .fn = ktramp_target_##nm,		\
+	  .expect = ex, .offset = &ktramp_offset_##nm, .entered = times }
 
 static const struct ktramp_target targets[] = {
 	ROW(lea, "lea (%rdi,%rsi), %rax", sum_and_1,
@@ -286,15 +291,16 @@ static const struct ktramp_target targets[] = {
 	ROW(jmp_near, "jmp +6", sum, "near jump: exactly 5 bytes"),
 	ROW(loop, "loop +4", a_and_1, "counts RCX down and jumps, short form only"),
 	ROW(call, "call callee", sum_and_1, "pushes its own return address"),
-	ROW(call_ind, "call *%rax", sum_and_2,
-	    "2 bytes: it returns into what a jump would displace"),
+	ROW_ENTERED(call_ind, "call *%rax", sum_and_2, 1,
+		    "2 bytes: it returns into what a jump would displace"),
 	ROW(ret, "ret", sum, "leaves the function, padding behind it"),
 	ROW(rep, "rep stosb", a_and_0x21, "repeats: #DB after each iteration under TF"),
 	ROW(pushf, "pushf", a_only, "pushes TF and IF, which a stepper has changed"),
 	ROW(popf, "popf", a_and_1, "loads all flags, TF and IF among them"),
 	ROW(sti, "sti", a_and_if, "sets IF"),
 	ROW(cli, "cli", a_only, "clears IF"),
-	ROW(targeted, "inc %rcx", a_and_4, "a loop comes back to 3 bytes behind it, into the jump"),
+	ROW_ENTERED(targeted, "inc %rcx", expect_targeted, ROUNDS,
+		    "a loop comes back to 3 bytes behind it, into the jump"),
 	ROW(regs, "nopl (%rax)", sum_and_1, "known numbers in the registers"),
 	{ .name = "plain", .insn = "(compiled)", .text = "C function, for comparison with the next",
 	  .fn = ktramp_target_plain, .expect = sum_and_1 },

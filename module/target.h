@@ -19,6 +19,7 @@
  * @expect: what it returns
  * @offset: of the site in the function, NULL for the compiled ones: their site is the
  *	first instruction behind the ftrace entry, or the tracepoint's nop
+ * @entered: how often a call comes back into the bytes behind the site that a jump there covers
  * @shared: writes memory that calls on two CPUs would share: one call at a time
  */
 struct ktramp_target {
@@ -29,6 +30,7 @@ struct ktramp_target {
 	long (*fn)(long a, long b);
 	long (*expect)(long a, long b);
 	const u32 *offset;
+	u8 entered;
 	bool shared;
 };
 

@@ -188,14 +188,13 @@ static int check_hits(struct measure *m, const struct ktramp_run *run)
 		    "expected %llu and 0", run->calls, run->hits, run->missed, want);
 }
 
-static int check_first_byte(struct measure *m, const struct ktramp_run *run)
+static int check_bytes(struct measure *m, const struct ktramp_run *run)
 {
-	if (m->expect->first == EXPECT_ANY)
+	char why[256];
+
+	if (!expect_bytes(m->expect, &m->probe, run->now, run->now_len, why, sizeof(why)))
 		return 0;
-	if (run->now_len && run->now[0] == m->expect->first)
-		return 0;
-	return fail(m->row, "the site began with %02x while armed, expected %02x",
-		    run->now_len ? run->now[0] : 0, m->expect->first);
+	return fail(m->row, "%s", why);
 }
 
 static void keep_bytes(struct measure *m, const struct ktramp_run *run)
@@ -226,7 +225,7 @@ static int probed_loops(struct measure *m)
 		keep_bytes(m, &run);
 		err = check_hits(m, &run);
 		if (!err)
-			err = check_first_byte(m, &run);
+			err = check_bytes(m, &run);
 		if (err)
 			return err;
 		if (i)
@@ -273,7 +272,8 @@ static int count_traps(struct measure *m)
 	if (!err && m->probe.id)
 		err = check_hits(m, &run);
 	if (!err)
-		err = check_trap(m, "#BP", m->expect->bp, run.bp, run.calls, &m->row->bp);
+		err = check_trap(m, "#BP", expect_bp(m->expect, &m->probe, target), run.bp,
+				 run.calls, &m->row->bp);
 	if (!err)
 		err = check_trap(m, "#DB", m->expect->db, run.db, run.calls, &m->row->db);
 	if (!err)
@@ -328,26 +328,42 @@ static int disarm(struct measure *m)
 	return 0;
 }
 
-/* Armed, the module watches what libbpf attaches. */
+/* The kernel tells what it can make a jump of by doing so, some time after it was asked to. */
+static int wait_for_jump(struct measure *m)
+{
+	int err = bpf_way_settle(m->dev, m->probe.id, expect_of(KTRAMP_BPF_KPROBE_OPT)->first);
+
+	if (err == -EAGAIN)
+		return refuse(m->row, KTRAMP_R_NO_STATE,
+			      "the kernel did not make a jump of it: not optimizable");
+	if (err)
+		return fail_errno(m->row, "look at the probe", err, KTRAMP_R_NONE, "");
+	return 0;
+}
+
 static int while_attached(struct measure *m)
 {
-	const struct expect *expect = m->expect;
-	int err, detach_err;
+	int err = counter_attach(m), detach_err;
 
-	if (expect->fleeting)
-		return while_armed(m);
-
-	err = counter_attach(m);
 	if (err)
 		return err;
-	if (expect->optimization == 1 &&
-	    bpf_way_settle(m->dev, m->probe.id, expect->first))
-		err = refuse(m->row, KTRAMP_R_NO_STATE,
-			     "the kernel did not make a jump of it: not optimizable");
-	else
+	if (m->expect->optimization == 1)
+		err = wait_for_jump(m);
+	if (!err && !m->expect->fleeting)
 		err = while_armed(m);
 	detach_err = counter_detach(m);
 	return err ? err : detach_err;
+}
+
+/*
+ * Armed, the module watches what libbpf attaches. What is queued for the optimizer is attached
+ * for each run; first it is seen that it is queued at all.
+ */
+static int watched(struct measure *m)
+{
+	int err = while_attached(m);
+
+	return err || !m->expect->fleeting ? err : while_armed(m);
 }
 
 static int probed(struct measure *m)
@@ -362,7 +378,7 @@ static int probed(struct measure *m)
 	if (err)
 		return fail_errno(row, "arm", err, batch.reason, batch.why);
 
-	err = m->watched ? while_attached(m) : while_armed(m);
+	err = m->watched ? watched(m) : while_armed(m);
 	disarm_err = disarm(m);
 	return err ? err : disarm_err;
 }

@@ -16,13 +16,14 @@ static const struct argp argp = { .doc = doc, .children = children };
 
 static json_t *target_json(const struct ktramp_target_info *target)
 {
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:s}",
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:s}",
 			 "type", "target",
 			 "name", target->name,
 			 "site", target->site,
 			 "offset", (json_int_t)target->offset,
 			 "length", (json_int_t)target->length,
 			 "func_size", (json_int_t)target->func_size,
+			 "entered", (json_int_t)target->entered,
 			 "address", json_address(target->address),
 			 "bytes", json_hex(target->bytes, MIN(target->length, KTRAMP_BYTES_MAX)),
 			 "insn", target->insn,

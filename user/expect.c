@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How each mechanism proves that it is the one measured: by the first byte at the site,
- * by the exceptions a hit takes, and, for kprobes, by what the kernel says of them.
+ * How each mechanism proves that it is the one measured: by the first byte at the site, of
+ * a jump with prefixes by all of those, by the exceptions a hit takes, and, for kprobes, by
+ * what the kernel says of them.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,9 +12,14 @@
 #define INT3	0xcc
 #define JMP	0xe9
 #define CALL	0xe8
+#define PREFIX	0x2e
+
+#define JMP_SIZE	5
 
 #define OURS(bps, dbs, byte) \
 	{ .bp = (bps), .db = (dbs), .first = (byte), .optimization = EXPECT_ANY }
+#define PUNS \
+	{ .bp = 0, .db = 0, .first = JMP, .optimization = EXPECT_ANY, .puns = true }
 #define KPROBE(bps, byte, opt, text) \
 	{ .bp = (bps), .db = 0, .first = (byte), .optimization = (opt), .marks = (text) }
 
@@ -31,7 +37,7 @@ static const struct expect expects[] = {
 	},
 	[KTRAMP_INT3_STEP_INT3]	= OURS(2, 0, INT3),
 	[KTRAMP_INT3_BOOST]	= OURS(1, 0, INT3),
-	[KTRAMP_JUMP]		= OURS(0, 0, JMP),
+	[KTRAMP_JUMP]		= PUNS,
 	[KTRAMP_KPROBE_STEP]	= KPROBE(2, INT3, 0, ""),
 	[KTRAMP_KPROBE_EMULATE]	= KPROBE(1, INT3, 0, ""),
 	[KTRAMP_KPROBE_BOOST]	= KPROBE(1, INT3, 0, ""),
@@ -61,7 +67,7 @@ static const struct expect expects[] = {
 	[KTRAMP_BPF_FEXIT]	= OURS(0, 0, CALL),
 	[KTRAMP_BPF_RAW_TP]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
-	[KTRAMP_BPF_JUMP]	= OURS(0, 0, JMP),
+	[KTRAMP_BPF_JUMP]	= PUNS,
 };
 
 /* A mechanism newer than this command has nothing to prove. */
@@ -70,6 +76,35 @@ const struct expect *expect_of(uint32_t mechanism)
 	if (!mechanism || mechanism >= ARRAY_SIZE(expects))
 		return &any;
 	return &expects[mechanism];
+}
+
+/* #BP of one call: each time that the target comes back into a jump, it meets one more. */
+int expect_bp(const struct expect *expect, const struct ktramp_probe_info *probe,
+	      const struct ktramp_target_info *target)
+{
+	if (expect->puns && probe->tactic == KTRAMP_TACTIC_PUN)
+		return expect->bp + target->entered;
+	return expect->bp;
+}
+
+/* The bytes at the site while armed: prefixes, if there are any, and the byte behind them. */
+int expect_bytes(const struct expect *expect, const struct ktramp_probe_info *probe,
+		 const uint8_t *now, uint32_t len, char *why, size_t size)
+{
+	uint32_t prefixes = expect->puns && probe->length > JMP_SIZE ? probe->length - JMP_SIZE : 0;
+
+	if (expect->first == EXPECT_ANY)
+		return 0;
+	for (uint32_t i = 0; i <= prefixes; i++) {
+		uint8_t want = i < prefixes ? PREFIX : expect->first;
+
+		if (i < len && now[i] == want)
+			continue;
+		snprintf(why, size, "byte %u at the site was %02x while armed, expected %02x", i,
+			 i < len ? now[i] : 0, want);
+		return -EILSEQ;
+	}
+	return 0;
 }
 
 /* The words in brackets at the end of a line of the kernel's list. */

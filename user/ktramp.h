@@ -219,10 +219,15 @@ struct expect {
 	bool steps;		/* @bp and @db depend on the instruction */
 	bool silent;		/* calls the target, not the handler */
 	bool fleeting;		/* the state lasts only during KTRAMP_IOC_RUN */
+	bool puns;		/* may be prefixed, and have int3s where the target comes back */
 	const char *marks;	/* at the end of its line in the kernel's list, or NULL */
 };
 
 const struct expect *expect_of(uint32_t mechanism);
+int expect_bp(const struct expect *expect, const struct ktramp_probe_info *probe,
+	      const struct ktramp_target_info *target);
+int expect_bytes(const struct expect *expect, const struct ktramp_probe_info *probe,
+		 const uint8_t *now, uint32_t len, char *why, size_t size);
 int expect_listed(const struct expect *expect, const struct ktramp_probe_info *probe,
 		  char *why, size_t size);
 

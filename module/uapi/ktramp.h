@@ -301,6 +301,9 @@ struct ktramp_mechanism_info {
  * @insn: (out) the site's instruction, assembler (AT&T)
  * @site: (out) symbol+0xoffset
  * @text: (out) what a trampoline finds difficult about it
+ * @entered: (out) how often a call of the target comes back into the bytes behind the site
+ *	that a jump there covers: each time is a #BP of a punned jump
+ * @reserved: 0
  */
 struct ktramp_target_info {
 	__u32 size;
@@ -316,6 +319,8 @@ struct ktramp_target_info {
 	char insn[KTRAMP_TEXT_MAX];
 	char site[KTRAMP_SITE_MAX];
 	char text[KTRAMP_TEXT_MAX];
+	__u32 entered;
+	__u32 reserved;
 };
 
 /* &ktramp_create.flags: the probe outlives the file that made it. */

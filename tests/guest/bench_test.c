@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The figures: the same digits on a second run in another order, and within the bars.
- * They are instructions, so the machine must count those.
+ * They are instructions, so the machine must count those. And the rows where something
+ * branches into the jump, on any machine.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -16,7 +17,10 @@
 
 struct figure {
 	char mechanism[KTRAMP_NAME_MAX];
-	double median, min, max;
+	char target[KTRAMP_NAME_MAX];
+	char handler[KTRAMP_NAME_MAX];
+	char reason[KTRAMP_NAME_MAX];
+	double median, min, max, bp;
 	bool unsupported;
 };
 
@@ -25,39 +29,53 @@ struct figures {
 	struct figure row[ROWS_MAX];
 };
 
-/* Run the bench; -EIO if it failed, or printed anything but a run and its results. */
-static int measure(const char *seed, struct figures *f)
+static void keep(char word[KTRAMP_NAME_MAX], const json_t *row, const char *field)
 {
-	char command[128], *line = NULL;
+	const char *text = json_string_value(json_object_get(row, field));
+
+	snprintf(word, KTRAMP_NAME_MAX, "%s", text ? text : "");
+}
+
+static void add(struct figures *f, const json_t *root)
+{
+	const json_t *per_hit = json_object_get(root, "per_hit");
+	struct figure *row = &f->row[f->nr++];
+
+	keep(row->mechanism, root, "mechanism");
+	keep(row->target, root, "target");
+	keep(row->handler, root, "handler");
+	keep(row->reason, root, "reason");
+	row->unsupported = json_is_string(json_object_get(root, "unsupported"));
+	row->median = json_number_value(json_object_get(per_hit, "median"));
+	row->min = json_number_value(json_object_get(per_hit, "min"));
+	row->max = json_number_value(json_object_get(per_hit, "max"));
+	row->bp = json_number_value(json_object_get(root, "bp"));
+}
+
+/* Run the bench; -EIO if it failed, or printed anything but a run and its results. */
+static int measure(const char *arguments, struct figures *f)
+{
+	char command[256], *line = NULL;
 	unsigned int runs = 0;
 	size_t size = 0;
 	int err = 0;
 	FILE *out;
 
-	f->nr = 0;
-	snprintf(command, sizeof(command), "ktramp bench --json --seed %s", seed);
+	memset(f, 0, sizeof(*f));
+	snprintf(command, sizeof(command), "ktramp bench --json %s", arguments);
 	out = popen(command, "r");
 	if (!out)
 		return -errno;
 	while (!err && getline(&line, &size, out) > 0) {
-		struct figure *row = &f->row[f->nr];
-		json_t *root = json_loads(line, 0, NULL), *per_hit;
+		json_t *root = json_loads(line, 0, NULL);
 		const char *type = json_string_value(json_object_get(root, "type"));
 
-		if (type && !strcmp(type, "run")) {
+		if (type && !strcmp(type, "run"))
 			runs++;
-		} else if (type && !strcmp(type, "result") && f->nr < ROWS_MAX) {
-			per_hit = json_object_get(root, "per_hit");
-			snprintf(row->mechanism, sizeof(row->mechanism), "%s",
-				 json_string_value(json_object_get(root, "mechanism")));
-			row->unsupported = json_is_string(json_object_get(root, "unsupported"));
-			row->median = json_number_value(json_object_get(per_hit, "median"));
-			row->min = json_number_value(json_object_get(per_hit, "min"));
-			row->max = json_number_value(json_object_get(per_hit, "max"));
-			f->nr++;
-		} else {
+		else if (type && !strcmp(type, "result") && f->nr < ROWS_MAX)
+			add(f, root);
+		else
 			err = -EIO;
-		}
 		json_decref(root);
 	}
 	free(line);
@@ -70,6 +88,16 @@ static const struct figure *find(const struct figures *f, const char *mechanism)
 {
 	for (unsigned int i = 0; i < f->nr; i++)
 		if (!strcmp(f->row[i].mechanism, mechanism))
+			return &f->row[i];
+	return NULL;
+}
+
+static const struct figure *find_row(const struct figures *f, const char *mechanism,
+				     const char *target, const char *handler)
+{
+	for (unsigned int i = 0; i < f->nr; i++)
+		if (!strcmp(f->row[i].mechanism, mechanism) &&
+		    !strcmp(f->row[i].target, target) && !strcmp(f->row[i].handler, handler))
 			return &f->row[i];
 	return NULL;
 }
@@ -123,7 +151,7 @@ FIXTURE_SETUP(figures)
 		if (!strncmp(uts.release, "6.12.", 5))
 			self->series = 1;
 	}
-	ASSERT_EQ(0, measure("1", &self->first));
+	ASSERT_EQ(0, measure("--seed 1", &self->first));
 }
 
 FIXTURE_TEARDOWN(figures)
@@ -134,7 +162,7 @@ TEST_F_TIMEOUT(figures, are_the_same_to_the_digit_in_another_order, 300)
 {
 	static struct figures second;
 
-	ASSERT_EQ(0, measure("20261", &second));
+	ASSERT_EQ(0, measure("--seed 20261", &second));
 	/* The orders differ, or the seed was not used. */
 	ASSERT_EQ(self->first.nr, second.nr);
 	EXPECT_NE(0, memcmp(&self->first, &second, sizeof(second)));
@@ -190,6 +218,150 @@ TEST_F_TIMEOUT(figures, have_a_row_for_every_mechanism, 300)
 	}
 	EXPECT_EQ(nr, self->first.nr);
 	close(fd);
+}
+
+/*
+ * The most a jump's hit may cost with each handler. Behind the lea everything that a detour
+ * saves is overwritten before it is read; the adc reads the flags.
+ */
+static const struct {
+	const char *target, *handler;
+	double most;
+} jump_bars[] = {
+	{ "lea", "count", 16 },		{ "adc", "count", 24 },
+	{ "lea", "count-inline", 4 },	{ "adc", "count-inline", 6 },
+};
+
+TEST_F_TIMEOUT(figures, of_jumps_are_within_the_bars_of_each_handler, 120)
+{
+	static struct figures f;
+
+	if (self->series < 0)
+		SKIP(return, "the bars are for the cloud kernels");
+	ASSERT_EQ(0, measure("-m jump -t lea -t adc -H count -H count-inline", &f));
+	EXPECT_EQ(ARRAY_SIZE(jump_bars), f.nr);
+	for (unsigned int i = 0; i < ARRAY_SIZE(jump_bars); i++) {
+		const struct figure *row = find_row(&f, "jump", jump_bars[i].target,
+						    jump_bars[i].handler);
+
+		ASSERT_NE(NULL, row);
+		EXPECT_FALSE(row->unsupported);
+		EXPECT_LT(0, row->median);
+		EXPECT_GE(jump_bars[i].most, row->median) {
+			TH_LOG("%s on %s: %g", row->handler, row->target, row->median);
+		}
+	}
+}
+
+/* ---- where something comes back into the jump ---- */
+
+FIXTURE(entered) {
+	int fd;
+};
+
+FIXTURE_SETUP(entered)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(entered)
+{
+	close(self->fd);
+}
+
+/* Calls of a target: hits of a breakpoint on the instruction behind its site, or -1. */
+static long hits_behind(int fd, const struct ktramp_target_info *target, unsigned int calls)
+{
+	struct ktramp_probe_info probe;
+	char site[KTRAMP_SITE_MAX + 16];
+	struct ktramp_run run;
+	int id;
+
+	snprintf(site, sizeof(site), "%.*s+0x%x", (int)strcspn(target->site, "+"), target->site,
+		 target->offset + target->length);
+	id = kt_create(fd, site, KTRAMP_INT3_BOOST);
+	if (id < 0 || kt_arm(fd, id) || kt_run(fd, target->index, 0, calls, 0, &run) ||
+	    kt_probe(fd, id, &probe) || kt_destroy(fd, id))
+		return -1;
+	return run.calls == calls && !run.wrong ? (long)probe.hits : -1;
+}
+
+/* A jump is punned just there, and how often is counted by other means. */
+TEST_F(entered, is_what_the_target_says)
+{
+	struct ktramp_target_info target;
+	struct ktramp_probe_info probe;
+	unsigned int entered = 0;
+
+	for (unsigned int i = 0; !kt_target(self->fd, i, &target); i++) {
+		int id = kt_create(self->fd, target.name, KTRAMP_JUMP);
+
+		if (id < 0)
+			continue;
+		ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+		EXPECT_EQ(probe.tactic == KTRAMP_TACTIC_PUN, target.entered > 0) {
+			TH_LOG("%s: %u", target.name, target.entered);
+		}
+		ASSERT_EQ(0, kt_destroy(self->fd, id));
+		if (!target.entered)
+			continue;
+		/* Besides, what is not a call falls into it. */
+		EXPECT_EQ(100 * (target.entered + !!strncmp(target.insn, "call", 4)),
+			  hits_behind(self->fd, &target, 100)) {
+			TH_LOG("%s", target.name);
+		}
+		entered++;
+	}
+	EXPECT_EQ(2, entered);
+}
+
+static unsigned int entered_of(int fd, const char *name)
+{
+	struct ktramp_target_info target;
+
+	return kt_target(fd, kt_target_index(fd, name), &target) ? 0 : target.entered;
+}
+
+TEST_F_TIMEOUT(entered, makes_no_row_an_error, 300)
+{
+	static struct figures f;
+	struct ktramp_info info;
+
+	ASSERT_EQ(0, kt_info(self->fd, &info));
+	ASSERT_EQ(0, measure("-t targeted -t call_ind --hits 100 --repeat 1", &f));
+	for (unsigned int i = 0; i < f.nr; i++) {
+		const struct figure *row = &f.row[i];
+		bool jump = !strcmp(row->mechanism, "jump") || !strcmp(row->mechanism, "bpf-jump");
+
+		EXPECT_FALSE(jump && row->unsupported);
+		if (jump && info.counts_traps) {
+			EXPECT_EQ(entered_of(self->fd, row->target), row->bp) {
+				TH_LOG("%s on %s", row->mechanism, row->target);
+			}
+		}
+		/* The kernel makes no jump of a kprobe there. */
+		if (!strncmp(row->mechanism, "bpf-kprobe-int3", 16)) {
+			EXPECT_TRUE(row->unsupported);
+			EXPECT_STREQ("no-state", row->reason);
+		}
+	}
+	EXPECT_NE(NULL, find_row(&f, "jump", "targeted", "count"));
+	EXPECT_NE(NULL, find_row(&f, "bpf-jump", "call_ind", "bpf"));
+}
+
+/* Where the kernel allows no kprobe, that is why a program has none. */
+TEST(a_tracepoint_is_no_place_for_the_program_of_a_kprobe)
+{
+	static struct figures f;
+
+	ASSERT_EQ(0, measure("-t tracepoint -m bpf-kprobe-step -m bpf-kprobe-int3 "
+			     "-m bpf-kprobe-opt --hits 100 --repeat 1", &f));
+	ASSERT_EQ(3, f.nr);
+	for (unsigned int i = 0; i < f.nr; i++) {
+		EXPECT_TRUE(f.row[i].unsupported);
+		EXPECT_STREQ("blacklist", f.row[i].reason);
+	}
 }
 
 TEST_HARNESS_MAIN
