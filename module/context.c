@@ -168,6 +168,26 @@ static void stop_at_foreign(struct ktramp_func *func, const struct ktramp_image 
 	func->known = min(func->known, off);
 }
 
+/*
+ * Does the call at an entry look like ftrace's? Cold parts may begin with one of their own, to
+ * a function; ftrace's goes to its own code, or to a trampoline that it, BPF or a module made.
+ */
+static bool is_ftraces(const struct ktramp_context *ctx, u32 off)
+{
+	struct ktramp_symbol *to;
+	struct ktramp_insn insn;
+	bool known;
+
+	if (ktramp_func_decode(&ctx->func, off, &insn) < 0 || insn.branch != KTRAMP_BR_CALL)
+		return true;
+	to = kmalloc(sizeof(*to), GFP_KERNEL);
+	known = to && !ktramp_symbol_at(to, ctx->func.addr + ktramp_branch_offset(&insn, off)) &&
+		(!to->module[0] || !strcmp(to->module, ctx->symbol.module)) &&
+		!strstarts(to->name, "ftrace_") && strcmp(to->name, "__fentry__");
+	kfree(to);
+	return !known;
+}
+
 /* @code becomes the context's, or is freed. */
 static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 {
@@ -193,6 +213,8 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	stop_at_foreign(func, image);
 	ctx->admitted = false;
 	ctx->ftrace = ktramp_admit_guess(func);
+	if (ctx->ftrace >= 0 && !is_ftraces(ctx, ctx->ftrace))
+		ctx->ftrace = -1;
 	return mark_neighbours(func, true) ?: mark_neighbours(func, false);
 }
 
