@@ -272,6 +272,7 @@ struct sample_config {
 	uint64_t sample;	/* instructions, 0 for all */
 	uint64_t seed;
 	uint32_t part;		/* of every so many functions one, chosen at random; 0 for all */
+	uint32_t share;		/* which one: each function is in one of the shares 0 .. part - 1 */
 	bool ask;		/* the kernel itself at each, not its tables */
 };
 

@@ -94,7 +94,8 @@ static int count_instructions(struct work *work)
 			return -EINTR;
 		progress(work, "reading functions", i, work->sample->text.nr);
 		function->address = work->sample->text.functions[i];
-		if (work->config->part > 1 && prng(&random) % work->config->part)
+		if (work->config->part > 1 &&
+		    prng(&random) % work->config->part != work->config->share)
 			continue;
 		err = scan(work, function, UINT32_MAX, 1, 0, &unused, &reply);
 		if (err)

@@ -7,6 +7,7 @@
  *
  *	LIVE_SAMPLE	instructions
  *	LIVE_PART	they are of every so many functions one: reading all takes a while
+ *	LIVE_SHARE	which one, from 0 up: all of them together are the whole kernel
  *	LIVE_SEED	others
  *	LIVE_BATCH	sites armed together
  *	LIVE_EACH	1: at each site, every mechanism that has a plan for it, one after the
@@ -488,7 +489,7 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 {
 	const struct sample_config config = {
 		.sample = setting("LIVE_SAMPLE", 1000), .seed = setting("LIVE_SEED", 1),
-		.part = setting("LIVE_PART", 16),
+		.part = setting("LIVE_PART", 16), .share = setting("LIVE_SHARE", 0),
 	};
 	const size_t batch = MIN(setting("LIVE_BATCH", 4000), KTRAMP_BATCH_MAX);
 	struct sites sites = { .sample.planned = keep };
