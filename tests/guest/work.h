@@ -3,6 +3,7 @@
 #ifndef WORK_H
 #define WORK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ extern const struct part file_parts[], memory_parts[], process_parts[], net_part
 
 extern int work_cpu;
 extern char work_dir[32];	/* the current directory, this CPU's own */
+extern bool work_lacks;		/* the part went on without a step */
 
 enum outcome work_wrong(const char *file, int line, const char *what);
 uint32_t work_sum(const void *bytes, size_t size);
@@ -34,7 +36,10 @@ int work_join(pid_t pid);	/* its exit status, or 128 + signal */
 ssize_t work_read_file(const char *path, char *buf, size_t size);	/* -1: it cannot be read */
 bool work_write_file(const char *path, const char *text);
 
-/* A step that must have this outcome, and one without which there is no part. */
+/*
+ * A step that must have this outcome; one without which there is no part; and a system call that
+ * a kernel may be built without: the part goes on, and in the end counts as without support.
+ */
 #define MUST(condition)								\
 	do {									\
 		if (!(condition))						\
@@ -44,6 +49,15 @@ bool work_write_file(const char *path, const char *text);
 	do {									\
 		if (!(condition))						\
 			return SKIPPED;						\
+	} while (0)
+#define WANT(condition)								\
+	do {									\
+		errno = 0;							\
+		if (condition)							\
+			break;							\
+		if (errno != ENOSYS)						\
+			return work_wrong(__FILE_NAME__, __LINE__, #condition);	\
+		work_lacks = true;						\
 	} while (0)
 
 #endif /* WORK_H */

@@ -125,7 +125,7 @@ static enum outcome assorted(void)
 	klogctl(3 /* read all */, log, sizeof(log));
 	MUST(personality(0xffffffff) >= 0);
 	syscall(SYS_modify_ldt, 1, &ldt, sizeof(ldt));
-	MUST(!ioperm(0x80, 1, 1) && !ioperm(0x80, 1, 0));
+	WANT(!ioperm(0x80, 1, 1) && !ioperm(0x80, 1, 0));
 	pid = fork();
 	if (!pid) {
 		pause();
@@ -135,7 +135,7 @@ static enum outcome assorted(void)
 	MUST(fd >= 0 && !syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0));
 	MUST(work_join(pid) == 128 + SIGTERM);
 	close(fd);
-	MUST(syscall(SYS_kcmp, getpid(), getpid(), 0, 0, 1) >= 0);
+	WANT(syscall(SYS_kcmp, getpid(), getpid(), 0, 0, 1) >= 0);
 	MUST(prctl(PR_GET_DUMPABLE) >= 0 && !prctl(PR_SET_DUMPABLE, 1));
 	prctl(PR_CAPBSET_READ, 1);
 	acct(NULL);
@@ -192,7 +192,8 @@ static enum outcome loading(void)
 	/* One that is none. */
 	MUST(syscall(SYS_init_module, "\177ELF but no more", 16, "") < 0 && errno == ENOEXEC);
 	closedir(dir);
-	MUST(loaded > 0);
+	/* A kernel with all of it built in. */
+	NEED(loaded > 0);
 	return RIGHT;
 }
 
@@ -365,10 +366,9 @@ static enum outcome tracing(void)
 static enum outcome devices(void)
 {
 	char text[32] = "";
-	int lock;
+	int lock = only_one();
 
 	NEED(!access(DEVICE "/remove", W_OK) && access(DEVICE "/driver", F_OK));
-	lock = only_one();
 	MUST(work_read_file(DEVICE "/class", text, sizeof(text)) > 0);
 	MUST(work_write_file(DEVICE "/remove", "1") && access(DEVICE, F_OK));
 	MUST(work_write_file("/sys/bus/pci/rescan", "1") && !access(DEVICE, F_OK));

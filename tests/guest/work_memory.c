@@ -50,7 +50,9 @@ static enum outcome mappings(void)
 	MUST(a != MAP_FAILED && work_sum(a, SIZE) == sum);
 	MUST(!mincore(a, SIZE, in_core) && (in_core[0] & 1));
 	for (int advice = MADV_NORMAL; advice <= MADV_WILLNEED; advice++)
-		MUST(!madvise(a, SIZE, advice));
+		/* Without swap there is nowhere to read memory of no file from. */
+		MUST(!madvise(a, SIZE, advice) ||
+		     (advice == MADV_WILLNEED && errno == EBADF));
 	madvise(a, SIZE, MADV_FREE);
 	madvise(a, SIZE, 20 /* cold */);
 	madvise(a, SIZE, 21 /* pageout */);
@@ -135,8 +137,8 @@ static enum outcome page_faults(void)
 	close(fd);
 	local = (struct iovec){ &byte, 1 };
 	remote = (struct iovec){ (void *)(faulty + 9), 1 };
-	MUST(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == 1 && faulty[9] == 9);
-	MUST(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1 && byte == 9);
+	WANT(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == 1 && faulty[9] == 9);
+	WANT(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1 && byte == 9);
 	return RIGHT;
 }
 

@@ -14,7 +14,7 @@
  * @begun: rounds begun
  * @ended: rounds ended
  * @wrong: parts whose outcome was not as it must be
- * @skipped: parts that this kernel has not, in the last round
+ * @skipped: parts that this kernel has not, or not whole; the most of any round
  * @stop: set by the one who started it
  * @part: the part that runs, for whoever looks at what is left of a guest
  * @why: the first wrong outcome, and where
