@@ -48,7 +48,6 @@ static const struct {
 	{ "ktramp probes --no-such", 2, NULL, "no-such" },
 	{ "ktramp show lea jump", 0, "e9", NULL },
 	{ "ktramp show lea int3-boost", 0, "cc", NULL },
-	{ "ktramp show lea bpf-fentry --handler bpf", 0, "10 calls: 10 hits", NULL },
 	{ "ktramp show lea bpf-jump --handler bpf", 0, "10 calls: 10 hits", NULL },
 	{ "ktramp show lea bpf-kprobe-int3 --handler bpf", 0, "10 #BP", NULL },
 	{ "ktramp show lea bpf-kprobe-opt --handler bpf", 0, "e9", NULL },
@@ -91,6 +90,18 @@ TEST_F_TIMEOUT(command, exits_with_what_its_help_says_and_complains_on_stderr, 3
 		} else {
 			EXPECT_STREQ("", self->o.err) TH_LOG("%s", lines[i].line);
 		}
+	}
+}
+
+TEST_F(command, shows_fentry_or_says_what_the_kernel_lacks)
+{
+	kt_shell("ktramp show lea bpf-fentry --handler bpf", &self->o);
+	if (kt_has_btf()) {
+		EXPECT_EQ(0, self->o.status) TH_LOG("%s", self->o.err);
+		EXPECT_NE(NULL, strstr(self->o.out, "10 calls: 10 hits"));
+	} else {
+		EXPECT_EQ(1, self->o.status);
+		EXPECT_NE(NULL, strstr(self->o.err, "CONFIG_DEBUG_INFO_BTF"));
 	}
 }
 

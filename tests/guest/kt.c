@@ -26,6 +26,11 @@ bool kt_ring_sleeps(void)
 	       (major < 6 || (major == 6 && minor < 12));
 }
 
+bool kt_has_btf(void)
+{
+	return !access("/sys/kernel/btf/vmlinux", R_OK);
+}
+
 int kt_open(void)
 {
 	int fd = open(KTRAMP_DEVICE, O_RDWR | O_CLOEXEC);
