@@ -21,6 +21,7 @@
 #define PATCH		"/lib/modules/ktramp_patch.ko"
 #define PATCHED		"/sys/module/ktramp_patch/parameters/calls"
 #define CALLS	50
+#define EVERY_WAY	6	/* instructions: each mechanism is tried, and left both ways */
 #define NEAR	10	/* bytes: a jump with the instructions it displaces, or theirs */
 
 /* The function that they and we are in. */
@@ -336,7 +337,7 @@ static bool try_left_behind(struct place *p, unsigned int them, unsigned int us,
 
 TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_have_gone, 300)
 {
-	unsigned int size = self->p.target.func_size, nr;
+	unsigned int size = self->p.target.func_size, nr, tried = 0;
 	struct pairs pairs[2] = { };
 	__u32 offset[64];
 
@@ -346,8 +347,9 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_have_gone, 300
 
 		if (!is_near(us, self->p.target.offset, variant->around))
 			continue;
+		tried++;
 		for (unsigned int them = us; them < us + NEAR && them < size; them++) {
-			/* Six instructions see all of them, at each distance. */
+			/* EVERY_WAY instructions see all of them, at each distance. */
 			bool closed = (i ^ them) & 1;
 			unsigned int mechanism = ours[(i / 2 + them) % ARRAY_SIZE(ours)];
 
@@ -358,9 +360,13 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_have_gone, 300
 		}
 	}
 	EXPECT_LT(0, pairs[0].both);
-	EXPECT_LT(0, pairs[0].alone);
 	EXPECT_LT(0, pairs[1].both);
-	EXPECT_LT(0, pairs[1].stayed);
+	/* Around a jump label the compiler may have put fewer, and longer ones. */
+	ASSERT_TRUE(tried >= EVERY_WAY || variant->around < 1024);
+	if (tried >= EVERY_WAY) {
+		EXPECT_LT(0, pairs[0].alone);
+		EXPECT_LT(0, pairs[1].stayed);
+	}
 }
 
 /* The tracer comes before our probes and goes after them, and the other way round. */
