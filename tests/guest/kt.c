@@ -15,6 +15,7 @@
 #include "kt.h"
 
 #define MODULE	"/lib/modules/ktramp.ko"
+#define WINDOW	"/lib/modules/ktramp_window.ko"
 
 bool kt_ring_sleeps(void)
 {
@@ -315,6 +316,13 @@ int kt_insmod(const char *path)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int kt_open_window(void)
+{
+	int err = kt_insmod(WINDOW);
+
+	return err == -EEXIST ? 0 : err;
 }
 
 int kt_load_module(void)

@@ -22,6 +22,9 @@
 #define KPROBE_EVENTS	"/sys/kernel/tracing/kprobe_events"
 #define KPROBE_OPT	"/proc/sys/debug/kprobes-optimization"
 
+/* Of a module of the tests, tests/module/window.c. */
+#define KT_WINDOW	"/dev/ktramp_window"
+
 /* What a command did. */
 struct kt_output {
 	int status;	/* of exit, or 128 + signal */
@@ -65,6 +68,7 @@ int kt_write_file(const char *path, const char *text);
 int kt_read_file(const char *path, char *buf, size_t size);
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size);
 int kt_insmod(const char *path);
+int kt_open_window(void);
 int kt_load_module(void);
 int kt_unload_module(void);
 

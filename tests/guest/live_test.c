@@ -31,10 +31,7 @@
 #include "kt.h"
 #include "workload.h"
 
-/* Of a module of the tests, which is none of ktramp's: the kernel's text from this address on. */
-#define TEXT		"/dev/ktramp_read"
-#define TEXT_BASE	0xffffffff80000000
-#define TEXT_MODULE	"/lib/modules/ktramp_read.ko"
+#define TEXT_BASE	0xffffffff80000000	/* where what the window shows begins */
 #define SHARED		"/tmp/workload"
 #define PROGRAM		"/tests/workload"
 
@@ -140,7 +137,7 @@ static uint64_t symbol(const char *wanted)
 
 static bool read_text(uint64_t address, void *bytes, size_t size)
 {
-	int fd = open(TEXT, O_RDONLY | O_CLOEXEC);
+	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
 	off_t at = address - TEXT_BASE;
 	size_t done = 0;
 	ssize_t n;
@@ -452,9 +449,7 @@ FIXTURE(kernel) {
 
 FIXTURE_SETUP(kernel)
 {
-	int err = kt_insmod(TEXT_MODULE);
-
-	ASSERT_TRUE(!err || err == -EEXIST);
+	ASSERT_EQ(0, kt_open_window());
 	ASSERT_EQ(0, dev_open(&self->dev));
 }
 
