@@ -11,6 +11,7 @@
 #include <linux/kprobes.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
+#include <asm/cpu_entry_area.h>
 #include <asm/debugreg.h>
 #include <asm/text-patching.h>
 
@@ -119,6 +120,17 @@ static void hit_step_done(struct ktramp_trap *trap, struct pt_regs *regs)
 }
 NOKPROBE_SYMBOL(hit_step_done);
 
+/*
+ * Was the hit in the handler of a #DB, as a hardware breakpoint raises one in the kernel, or in an
+ * NMI that may have interrupted one? A step's own #DB would begin at the top of the same stack, over
+ * the frames that are in use (arch/x86/entry/entry_64.S, idtentry_mce_db). Those stacks are in
+ * the CPU's entry area, and nobody else's that gets here.
+ */
+static nokprobe_inline bool is_on_exception_stack(const struct pt_regs *regs)
+{
+	return regs->sp >> P4D_SHIFT == CPU_ENTRY_AREA_BASE >> P4D_SHIFT;
+}
+
 static void hit_step_tf(struct ktramp_trap *trap, struct pt_regs *regs)
 {
 	struct ktramp_probe *p = container_of(trap, struct ktramp_probe, trap);
@@ -126,12 +138,16 @@ static void hit_step_tf(struct ktramp_trap *trap, struct pt_regs *regs)
 	unsigned int depth = stack->depth;
 
 	if (depth >= STEP_DEPTH) {
-		/* Must not skip the instruction: the boosted copy needs no frame. */
+		/* Must not skip the instruction: the boosted copy needs no frame, and no #DB. */
 		this_cpu_inc(p->stat->missed);
 		regs->ip = p->resume;
 		return;
 	}
 	run_handler(p, regs);
+	if (is_on_exception_stack(regs)) {
+		regs->ip = p->resume;
+		return;
+	}
 	/* An NMI that comes after this store uses the next frame, and gives it back. */
 	WRITE_ONCE(stack->depth, depth + 1);
 	stack->frame[depth].probe = p;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hit in every context the kernel has: hard and soft interrupts, NMI, the idle task, a page
+ * A hit in every context the kernel has: hard and soft interrupts, NMI, #DB, the idle task, a page
  * fault. Each function is one that its context runs through for sure when the test makes it
  * happen, and does not otherwise. And the functions that run before a breakpoint's
  * handler can: no mechanism takes them.
@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +28,7 @@
 #define PACKETS		20
 #define PAGES		64
 #define SLEEPS		10
+#define WRITES		10
 
 /* ---- what makes a context happen; how many hits that must be at least, or -errno ---- */
 
@@ -108,6 +112,32 @@ static int raise_nmi(void)
 	return 1;
 }
 
+static int watchpoint(void *address)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr), .bp_type = HW_BREAKPOINT_W,
+		.bp_addr = (uintptr_t)address, .bp_len = HW_BREAKPOINT_LEN_8,
+	};
+
+	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* The kernel itself writes to memory of ours that is watched: a #DB on a stack of its own. */
+static int hit_watchpoint(void)
+{
+	static uint64_t watched;
+	int fd = watchpoint(&watched), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n;
+
+	if (fd < 0 || zero < 0)
+		return -errno;
+	for (n = 0; n < WRITES; n++)
+		if (read(zero, &watched, sizeof(watched)) != sizeof(watched))
+			return -errno;
+	close(zero);
+	close(fd);
+	return n;
+}
+
 /* Nothing of what the others do. */
 static int wait_a_little(void)
 {
@@ -134,6 +164,7 @@ static const struct context hard_irq = {
 static const struct context soft_irq = { "soft interrupt", "net_rx_action", send_packets, true };
 static const struct context page_fault = { "page fault", "handle_mm_fault", touch_pages };
 static const struct context idle = { "idle task", "tick_nohz_idle_enter", go_idle };
+static const struct context debug = { "#DB", "perf_bp_event", hit_watchpoint, true };
 static const struct context nmi = { "NMI", "default_get_nmi_reason", raise_nmi, true };
 
 FIXTURE(hit) {
@@ -184,6 +215,14 @@ VARIANT(idle, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(idle, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
 VARIANT(idle, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(idle, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
+VARIANT(debug, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
+VARIANT(debug, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
+VARIANT(debug, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
+VARIANT(debug, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+VARIANT(debug, jump, KTRAMP_JUMP, KTRAMP_COUNT);
+VARIANT(debug, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(debug, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
+VARIANT(debug, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(nmi, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
 VARIANT(nmi, step_tf, KTRAMP_INT3_STEP_TF, KTRAMP_COUNT);
 VARIANT(nmi, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
