@@ -16,6 +16,7 @@
 #include "mechanism.h"
 #include "probe.h"
 
+#define RAX	0
 #define RSI	6
 #define RDI	7
 
@@ -129,6 +130,108 @@ static void emit_count_inline(struct ktramp_emit *e, const struct ktramp_probe *
 	emit_restore_flags(e, dead);
 }
 
+/* ModRM and displacement of offset(%rdi) */
+static void emit_at_rdi(struct ktramp_emit *e, u8 reg, s32 offset)
+{
+	bool is_short = offset == (s8)offset;
+
+	ktramp_emit(e, (is_short ? 0x40 : 0x80) | (reg & 7) << 3 | RDI);
+	if (is_short)
+		ktramp_emit(e, offset);
+	else
+		ktramp_emit_s32(e, offset);
+}
+
+/* pop %gs:offset(%rdi) */
+static void emit_pop_to(struct ktramp_emit *e, s32 offset)
+{
+	ktramp_emit(e, 0x65, 0x8f);
+	emit_at_rdi(e, 0, offset);
+}
+
+/* mov %reg, %gs:offset(%rdi) */
+static void emit_store(struct ktramp_emit *e, u8 reg, s32 offset)
+{
+	ktramp_emit(e, 0x65, 0x48 | (reg >= 8 ? 0x04 : 0), 0x89);
+	emit_at_rdi(e, reg, offset);
+}
+
+/* All but RDI and RSP. On the stack are RDI and the flags. */
+static void emit_store_all(struct ktramp_emit *e)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(push_order); i++)
+		if (push_order[i] != RDI)
+			emit_store(e, push_order[i],
+				   offsetof(struct pt_regs, di) - i * (int)sizeof(u64));
+	ktramp_emit(e, 0xff, 0x34, 0x24);		/* push (%rsp) */
+	emit_pop_to(e, offsetof(struct pt_regs, di));
+	ktramp_emit(e, 0xff, 0x74, 0x24, 0x08);		/* push 8(%rsp) */
+	emit_pop_to(e, offsetof(struct pt_regs, flags));
+	/* RAX is stored already. */
+	ktramp_emit(e, 0x48, 0x8d, 0x44, 0x24, 0x10);	/* lea 16(%rsp), %rax */
+	emit_store(e, RAX, offsetof(struct pt_regs, sp));
+	ktramp_emit(e, 0x65, 0x48, 0x8b);		/* mov %gs:ax(%rdi), %rax */
+	emit_at_rdi(e, RAX, offsetof(struct pt_regs, ax));
+}
+
+/* What is the same at each hit. */
+static void fill_snapshots(const struct ktramp_probe *p)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct ktramp_snapshot *snapshot = per_cpu_ptr(p->regs, cpu);
+
+		snapshot->stat = p->stat;
+		snapshot->regs.orig_ax = -1;
+		snapshot->regs.ip = p->trap.addr;
+		snapshot->regs.cs = __KERNEL_CS;
+		snapshot->regs.ss = __KERNEL_DS;
+	}
+}
+
+/*
+ * Store the registers where ktramp_handle_regs() would copy them to: of a pt_regs on the stack half
+ * the instructions would be the copy. Interrupts are off meanwhile, so that it is one CPU and
+ * one hit; an NMI that hits this probe too finds out by the depth. The flags are put back in any
+ * case, for IF.
+ */
+static void emit_snapshot(struct ktramp_emit *e, const struct ktramp_probe *p)
+{
+	const s32 depth = offsetof(struct ktramp_snapshot, depth);
+	u8 buf[S8_MAX];		/* within reach of a short jump */
+	struct ktramp_emit stores = { .buf = buf, .max = sizeof(buf) };
+
+	fill_snapshots(p);
+	ktramp_emit(e, 0x9c);				/* pushfq */
+	ktramp_emit(e, 0xfa);				/* cli */
+	emit_push(e, RDI);
+	emit_mov(e, RDI, (__force unsigned long)p->regs);
+	ktramp_emit(e, 0x65, 0xff);			/* incl %gs:depth(%rdi) */
+	emit_at_rdi(e, 0, depth);
+	ktramp_emit(e, 0x65, 0x83);			/* cmpl $1, %gs:depth(%rdi) */
+	emit_at_rdi(e, 7, depth);
+	ktramp_emit(e, 1);
+	emit_store_all(&stores);
+	ktramp_emit(e, 0x75, stores.len);		/* jne: to behind the stores */
+	ktramp_emit_bytes(e, buf, stores.len);
+	e->err = e->err ?: stores.err;
+	emit_call(e, ktramp_handle_stored);
+	emit_pop(e, RDI);
+	ktramp_emit(e, 0x9d);				/* popfq */
+}
+
+/*
+ * The handler of one process only asks first, in C. And under Xen's paravirtualisation it is
+ * not the flags that have the interrupt flag.
+ */
+static bool stores_itself(const struct ktramp_probe *p)
+{
+	return p->handler == KTRAMP_REGS && !p->pid && !boot_cpu_has(X86_FEATURE_XENPV);
+}
+
 static void emit_call_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 {
 	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
@@ -240,6 +343,8 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 		emit_count(e, p, &dead);
 	else if (p->handler == KTRAMP_COUNT_INLINE)
 		emit_count_inline(e, p, &dead);
+	else if (stores_itself(p))
+		emit_snapshot(e, p);
 	else
 		emit_regs(e, p, site, &dead);
 	p->region = region->len;

@@ -38,3 +38,24 @@ ktramp_leaf notrace void ktramp_handle_count_pid(struct ktramp_probe *p)
 		this_cpu_inc(p->stat->filtered);
 }
 NOKPROBE_SYMBOL(ktramp_handle_count_pid);
+
+/**
+ * ktramp_handle_stored() - count a hit whose registers are stored, or could not be
+ * @snapshot: where the detour stored them if it found nobody else at it, and counted itself in
+ *
+ * Context: interrupts off, since before the detour looked.
+ */
+ktramp_leaf notrace void ktramp_handle_stored(struct ktramp_snapshot __percpu *snapshot)
+{
+	struct ktramp_stat __percpu *stat = this_cpu_read(snapshot->stat);
+
+	if (this_cpu_read(snapshot->depth) == 1) {
+		this_cpu_inc(snapshot->seq);
+		this_cpu_inc(stat->hits);
+	} else {
+		this_cpu_inc(stat->missed);
+		this_cpu_inc(stat->recursed);
+	}
+	this_cpu_dec(snapshot->depth);
+}
+NOKPROBE_SYMBOL(ktramp_handle_stored);

@@ -30,12 +30,16 @@ struct ktramp_stat {
 
 /**
  * struct ktramp_snapshot - registers of the last hit on one CPU
- * @seq: hits recorded; odd numbers are recorded ones too, it only ever grows
- * @regs: the registers
+ * @regs: the registers; the first member, because then a detour's stores to it are short
+ * @seq: hits recorded; it only ever grows
+ * @depth: hits that are under way here: the second one, in an NMI, would tear @regs
+ * @stat: the probe's counters
  */
 struct ktramp_snapshot {
-	u64 seq;
 	struct pt_regs regs;
+	u64 seq;
+	unsigned int depth;
+	struct ktramp_stat __percpu *stat;
 };
 
 /* Preserves every register but its argument; Kbuild has it for gcc. */
@@ -47,6 +51,7 @@ struct ktramp_snapshot {
 
 ktramp_leaf void ktramp_handle_count(struct ktramp_stat __percpu *stat);
 ktramp_leaf void ktramp_handle_count_pid(struct ktramp_probe *p);
+ktramp_leaf void ktramp_handle_stored(struct ktramp_snapshot __percpu *snapshot);
 void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs);
 
 #endif /* KTRAMP_HANDLER_H */

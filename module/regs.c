@@ -6,16 +6,13 @@
 
 #include "probe.h"
 
-/* Handlers that are more than one instruction deep on this CPU. */
-static DEFINE_PER_CPU(unsigned int, handler_depth);
-
 /**
  * ktramp_handle_regs() - copy the registers of a hit, and count it
  * @p: the probe
  * @regs: registers as the displaced instruction will find them
  *
- * An NMI that hits another probe, or this one, while the copy is under way is counted
- * as missed: it would tear the snapshot.
+ * An NMI that hits this probe while the copy is under way is counted as missed: it would tear
+ * the snapshot. A detour stores the registers itself (detour.c), by the same rule.
  * Context: any; not migrated, because @regs of a preemptible site may be.
  */
 notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
@@ -27,8 +24,8 @@ notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
 		return;
 	}
 	preempt_disable_notrace();
-	if (this_cpu_inc_return(handler_depth) == 1) {
-		snapshot = this_cpu_ptr(p->regs);
+	snapshot = this_cpu_ptr(p->regs);
+	if (this_cpu_inc_return(p->regs->depth) == 1) {
 		snapshot->regs = *regs;
 		snapshot->seq++;
 		this_cpu_inc(p->stat->hits);
@@ -36,7 +33,7 @@ notrace void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs)
 		this_cpu_inc(p->stat->missed);
 		this_cpu_inc(p->stat->recursed);
 	}
-	this_cpu_dec(handler_depth);
+	this_cpu_dec(p->regs->depth);
 	preempt_enable_notrace();
 }
 NOKPROBE_SYMBOL(ktramp_handle_regs);

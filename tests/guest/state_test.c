@@ -311,7 +311,7 @@ SPOILT(vector, BOOST, 2, 0x03, IN_VECTORS, 0x0f, 0x57, 0xc1);
 /* The detour's own: pop %rsi instead of %rdi, and the flags not restored. */
 SPOILT(saved_register, JUMP, -2, 0x01, IN_REGISTER, 0x0f, 0x1f, 0x00);
 SPOILT(saved_register_of_a_program, BPF_JUMP, -12, 0x01, IN_REGISTER, 0x0f, 0x1f, 0x00);
-SPOILT(saved_flags, JUMP_REGS, -6, 0x0d, IN_FLAGS, 0x0f, 0x1f, 0x00);
+SPOILT(saved_flags, JUMP_REGS, -1, 0xc2, IN_FLAGS, 0x0f, 0x1f, 0x00);
 
 #define SPOILT_ENTRY(name, way, opcode, modrm, at, by, symptom)				\
 	FIXTURE_VARIANT_ADD(spoilt, name) {						\
