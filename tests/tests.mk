@@ -90,7 +90,7 @@ check-labs: deps-build deps-guest deps-check user bpf lab-programs $(xray-plugin
 	$(Q)tests/run --only labs $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
 
 .PHONY: live
-live: deps-build deps-guest user guest-tests ## 20,000 probes in each running kernel, whole: hours
+live: deps-build deps-guest user guest-tests ## probes at each instruction of running kernels: hours
 	$(Q)tests/run --all --test live $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL))
 
 .PHONY: lint
