@@ -156,7 +156,7 @@ static void emit_store(struct ktramp_emit *e, u8 reg, s32 offset)
 	emit_at_rdi(e, reg, offset);
 }
 
-/* All but RDI and RSP. On the stack are RDI and the flags. */
+/* RDI points to the snapshot; what was in it is on the stack, and the flags are. */
 static void emit_store_all(struct ktramp_emit *e)
 {
 	int i;
