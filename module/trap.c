@@ -121,10 +121,10 @@ static void hit_step_done(struct ktramp_trap *trap, struct pt_regs *regs)
 NOKPROBE_SYMBOL(hit_step_done);
 
 /*
- * Was the hit in the handler of a #DB, as a hardware breakpoint raises one in the kernel, or in an
- * NMI that may have interrupted one? A step's own #DB would begin at the top of the same stack, over
- * the frames that are in use (arch/x86/entry/entry_64.S, idtentry_mce_db). Those stacks are in
- * the CPU's entry area, and nobody else's that gets here.
+ * Was the hit in the handler of a #DB, as a hardware breakpoint raises one in the kernel, or in
+ * an NMI that may have interrupted one? A step's own #DB would begin at the top of the same
+ * stack, over the frames that are in use (arch/x86/entry/entry_64.S, idtentry_mce_db). Those
+ * stacks are in the CPU's entry area, and nobody else's that gets here.
  */
 static nokprobe_inline bool is_on_exception_stack(const struct pt_regs *regs)
 {
