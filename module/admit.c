@@ -13,6 +13,7 @@
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/static_call_types.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -257,12 +258,17 @@ static int ask_verdict(const struct ktramp_func *func, unsigned long *verdict,
 	return 0;
 }
 
-/* What needs no asking. Return: 0 or -EACCES with the reason. */
+/* What needs no asking. Return: 0, or -EACCES or -EBUSY with the reason. */
 int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r)
 {
 	if (is_recursive(ctx->symbol.name))
 		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
 				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
+				     ctx->symbol.name);
+	/* register_kprobe() takes it, and static_call_update() then stops with a BUG. */
+	if (strstarts(ctx->symbol.name, STATIC_CALL_TRAMP_PREFIX_STR))
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "%s is a static call's trampoline, which the kernel rewrites",
 				     ctx->symbol.name);
 	if (!strcmp(ctx->symbol.module, KBUILD_MODNAME) &&
 	    !ktramp_target_at(ctx->symbol.start))

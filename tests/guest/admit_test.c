@@ -121,6 +121,29 @@ TEST_F_TIMEOUT(admission, refuses_all_of_the_kernels_list, 120)
 	EXPECT_LT(200U, nr);
 }
 
+/* The kernel would let a kprobe in, and stop with a BUG when it changes the static call. */
+TEST_F_TIMEOUT(admission, refuses_the_trampolines_of_static_calls, 120)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned int reason, nr = 0;
+	unsigned long long address;
+	char name[512], line[1024];
+
+	ASSERT_NE(NULL, file);
+	while (nr < SAMPLE && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%llx %*c %511s", &address, name) != 2 ||
+		    strncmp(name, "__SCT__", 7))
+			continue;
+		EXPECT_EQ(-EBUSY, ask(self->fd, address, &reason)) {
+			TH_LOG("%s", name);
+		}
+		EXPECT_EQ(KTRAMP_R_PATCHED, reason);
+		nr++;
+	}
+	fclose(file);
+	EXPECT_LT(0U, nr);
+}
+
 /* Behind the entry, where register_kprobe() is not asked; it is asked here. */
 TEST_F_TIMEOUT(admission, says_what_register_kprobe_says, 240)
 {
