@@ -112,21 +112,28 @@ static int raise_nmi(void)
 	return 1;
 }
 
-static int watchpoint(void *address)
+static int open_event(struct perf_event_attr *attr)
+{
+	attr->size = sizeof(*attr);
+	return syscall(SYS_perf_event_open, attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* @type: HW_BREAKPOINT_* */
+static int open_breakpoint(unsigned int type, uint64_t address)
 {
 	struct perf_event_attr attr = {
-		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr), .bp_type = HW_BREAKPOINT_W,
-		.bp_addr = (uintptr_t)address, .bp_len = HW_BREAKPOINT_LEN_8,
+		.type = PERF_TYPE_BREAKPOINT, .bp_type = type, .bp_addr = address,
+		.bp_len = HW_BREAKPOINT_LEN_8,
 	};
 
-	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	return open_event(&attr);
 }
 
 /* The kernel itself writes to memory of ours that is watched: a #DB on a stack of its own. */
 static int hit_watchpoint(void)
 {
 	static uint64_t watched;
-	int fd = watchpoint(&watched), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n;
+	int fd = open_breakpoint(HW_BREAKPOINT_W, (uintptr_t)&watched), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n;
 
 	if (fd < 0 || zero < 0)
 		return -errno;
@@ -236,25 +243,24 @@ VARIANT(nmi, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
  * The first instruction of the function that the mechanism takes. Near the entry no branch
  * has been passed yet, so that every call comes through.
  */
-static int make_probe(FIXTURE_DATA(hit) *self, const FIXTURE_VARIANT(hit) *variant)
+static int make_probe(int fd, const char *function, unsigned int mechanism, unsigned int handler,
+		      char site[KTRAMP_SITE_MAX])
 {
 	struct ktramp_create create;
 	struct ktramp_probe_info info;
 	int err = -ENOENT;
 
 	for (unsigned int off = 0; off < 24; off++) {
-		snprintf(self->site, sizeof(self->site), "%s+0x%x", variant->context->function,
-			 off);
-		err = kt_create_as(self->fd, self->site, variant->mechanism, variant->handler, 0,
-				   &create);
+		snprintf(site, KTRAMP_SITE_MAX, "%s+0x%x", function, off);
+		err = kt_create_as(fd, site, mechanism, handler, 0, &create);
 		if (err == -ENOENT)
 			break;
 		if (err)
 			continue;
 		/* A jump at the entry is ftrace's. */
-		if (!kt_probe(self->fd, create.id, &info) && info.tactic != KTRAMP_TACTIC_FTRACE)
+		if (!kt_probe(fd, create.id, &info) && info.tactic != KTRAMP_TACTIC_FTRACE)
 			return create.id;
-		kt_destroy(self->fd, create.id);
+		kt_destroy(fd, create.id);
 	}
 	return err;
 }
@@ -275,7 +281,8 @@ FIXTURE_SETUP(hit)
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, kt_open_window());
-	self->id = make_probe(self, variant);
+	self->id = make_probe(self->fd, variant->context->function, variant->mechanism,
+			      variant->handler, self->site);
 	if (self->id == -ENOENT)
 		SKIP(return, "this kernel has no function %s", variant->context->function);
 	ASSERT_LT(0, self->id);
@@ -329,6 +336,71 @@ TEST_F_TIMEOUT(hit, works_in_its_context, 120)
 		EXPECT_EQ(0, self->skel->bss->update_error);
 		EXPECT_LT(0, self->skel->bss->stack_size);
 	}
+}
+
+/* ---- a hit in the middle of one of the same probe ---- */
+
+#define RDI		7
+#define CALL_AND_BACK	7	/* bytes: call rel32, pop %rdi, popfq */
+
+static int open_fault_counter(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_PAGE_FAULTS,
+	};
+
+	return open_event(&attr);
+}
+
+/*
+ * The function is called for an event that counts page faults, with that event. Behind the stores
+ * of its detour is a hardware breakpoint, whose #DB is an event too, and calls it with another
+ * one: what the outer hit stored must stay.
+ */
+TEST(a_detour_does_not_store_over_what_it_interrupted)
+{
+	struct ktramp_code code = { .size = sizeof(code), .part = KTRAMP_CODE_DETOUR };
+	int fd = kt_open(), faults, breakpoint, id;
+	struct ktramp_probe_info before, after;
+	struct ktramp_regs alone, nested;
+	char site[KTRAMP_SITE_MAX];
+	uint64_t fired, address;
+
+	ASSERT_EQ(0, kt_pin(0));
+	id = make_probe(fd, "perf_swevent_event", KTRAMP_JUMP, KTRAMP_REGS, site);
+	if (id == -ENOENT)
+		SKIP(return, "this kernel has no function perf_swevent_event");
+	ASSERT_LT(0, id);
+	code.id = id;
+	ASSERT_EQ(0, kt_ioctl(fd, KTRAMP_IOC_CODE, &code));
+	address = code.address + code.relocated - CALL_AND_BACK;
+	ASSERT_EQ(CALL, code.code[code.relocated - CALL_AND_BACK]);
+	faults = open_fault_counter();
+	ASSERT_LE(0, faults);
+
+	ASSERT_EQ(0, kt_arm(fd, id));
+	ASSERT_EQ(PAGES, touch_pages());
+	ASSERT_EQ(0, kt_regs(fd, id, &alone));
+	ASSERT_EQ(0, kt_probe(fd, id, &before));
+	EXPECT_LE(PAGES, before.hits);
+	EXPECT_EQ(0, before.missed);
+
+	breakpoint = open_breakpoint(HW_BREAKPOINT_X, address);
+	ASSERT_LE(0, breakpoint);
+	ASSERT_EQ(PAGES, touch_pages());
+	ASSERT_EQ(sizeof(fired), read(breakpoint, &fired, sizeof(fired)));
+	close(breakpoint);
+	ASSERT_EQ(0, kt_disarm(fd, id));
+	ASSERT_EQ(0, kt_regs(fd, id, &nested));
+	ASSERT_EQ(0, kt_probe(fd, id, &after));
+	EXPECT_LE(PAGES, fired);
+	EXPECT_EQ(fired, after.missed);
+	EXPECT_EQ(fired, after.recursed);
+	EXPECT_LE(before.hits + fired, after.hits);
+	EXPECT_EQ(after.hits, nested.seq);
+	EXPECT_EQ(alone.r[RDI], nested.r[RDI]);
+	close(faults);
+	close(fd);
 }
 
 /* ---- what no probe may be on ---- */
