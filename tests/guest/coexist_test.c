@@ -33,13 +33,19 @@ struct place {
 	char name[KTRAMP_SITE_MAX];
 };
 
-static int theirs_on(const char *function, unsigned int offset)
+/* Theirs at any byte of the function, registered but not enabled. */
+static int theirs_ready(const char *function, unsigned int offset)
 {
 	char text[KTRAMP_SITE_MAX + 64];
-	int err;
 
 	snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", function, offset);
-	err = kt_write_file(KPROBE_EVENTS, text);
+	return kt_write_file(KPROBE_EVENTS, text);
+}
+
+static int theirs_on(const char *function, unsigned int offset)
+{
+	int err = theirs_ready(function, offset);
+
 	return err ? err : kt_write_file(EVENTS THEIRS "/enable", "1");
 }
 
@@ -258,7 +264,6 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 	struct ktramp_batch batch;
 	__u32 offset[64], id;
 	unsigned int nr;
-	char text[KTRAMP_SITE_MAX + 64];
 
 	nr = instructions(self->p.fd, &self->p.target, offset, ARRAY_SIZE(offset));
 	for (unsigned int i = 0; i < nr * nr; i++) {
@@ -268,8 +273,7 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 		if (!is_near(us, self->p.target.offset, variant->around) ||
 		    !is_near(us, them, NEAR))
 			continue;
-		snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", self->p.name, them);
-		if (kt_write_file(KPROBE_EVENTS, text))
+		if (theirs_ready(self->p.name, them))
 			continue;
 		id = create_at(self->p.fd, self->p.name, us, ours[i % ARRAY_SIZE(ours)], &create);
 		if ((int)id < 0) {
@@ -293,15 +297,6 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 	}
 	EXPECT_LT(0, armed);
 	EXPECT_LT(0, refused);
-}
-
-/* Theirs at any byte of the function, registered but not enabled. */
-static int theirs_ready(const char *function, unsigned int offset)
-{
-	char text[KTRAMP_SITE_MAX + 64];
-
-	snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", function, offset);
-	return kt_write_file(KPROBE_EVENTS, text);
 }
 
 /*
