@@ -747,28 +747,15 @@ static const struct {
 	{ "ktramp exits --pins /tmp/pins daemon", 1, "BPF file system" },
 };
 
-FIXTURE(usage) {
-	struct kt_output o;
-	json_t *rows;
-};
-
-FIXTURE_SETUP(usage)
+TEST(usage_that_is_wrong_ends_with_a_word_on_it)
 {
-	self->rows = NULL;
-}
+	static struct kt_output o;
 
-FIXTURE_TEARDOWN(usage)
-{
-	json_decref(self->rows);
-}
-
-TEST_F_TIMEOUT(usage, ends_with_a_word_on_what_is_wrong, 60)
-{
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		RUN("%s", lines[i].line);
-		EXPECT_EQ(lines[i].status, self->o.status) TH_LOG("%s", lines[i].line);
-		EXPECT_NE(NULL, strstr(self->o.err, lines[i].err))
-			TH_LOG("%s: %s", lines[i].line, self->o.err);
+		kt_shell(lines[i].line, &o);
+		EXPECT_EQ(lines[i].status, o.status) TH_LOG("%s", lines[i].line);
+		EXPECT_NE(NULL, strstr(o.err, lines[i].err))
+			TH_LOG("%s: %s", lines[i].line, o.err);
 	}
 }
 

@@ -242,35 +242,25 @@ TEST_F_TIMEOUT(overlay, falls_back_where_there_is_no_lowerdir_plus, 120)
 
 /* ---- the command ---- */
 
+#define OVERLAY	"ktramp overlay "
+
 static const char *const wrong[] = {
-	"--mode spoon", "--layers 1", "--layers 501", "--rss x", "--repeat 0", "--no-unshare",
-	"--concurrent --limits", "--layers 128 --name-length 2", "more",
+	OVERLAY "--mode spoon", OVERLAY "--layers 1", OVERLAY "--layers 501", OVERLAY "--rss x",
+	OVERLAY "--repeat 0", OVERLAY "--no-unshare", OVERLAY "--concurrent --limits",
+	OVERLAY "--layers 128 --name-length 2", OVERLAY "more",
 };
 
-FIXTURE(usage) {
-	struct kt_output o;
-	json_t *rows;
-};
-
-FIXTURE_SETUP(usage)
+TEST(usage_that_is_wrong_ends_with_2)
 {
-	self->rows = NULL;
-}
+	static struct kt_output o;
 
-FIXTURE_TEARDOWN(usage)
-{
-	json_decref(self->rows);
-}
-
-TEST_F(usage, ends_with_2_where_it_is_wrong)
-{
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-		RUN("ktramp overlay %s", wrong[i]);
-		EXPECT_EQ(2, self->o.status) TH_LOG("%s", wrong[i]);
-		EXPECT_NE('\0', self->o.err[0]);
+		kt_shell(wrong[i], &o);
+		EXPECT_EQ(2, o.status) TH_LOG("%s", wrong[i]);
+		EXPECT_NE('\0', o.err[0]);
 	}
-	RUN("ktramp overlay --worker 3");
-	EXPECT_EQ(1, self->o.status);
+	kt_shell(OVERLAY "--worker 3", &o);
+	EXPECT_EQ(1, o.status);
 }
 
 static int scratch_directories(void)
