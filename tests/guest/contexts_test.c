@@ -133,7 +133,8 @@ static int open_breakpoint(unsigned int type, uint64_t address)
 static int hit_watchpoint(void)
 {
 	static uint64_t watched;
-	int fd = open_breakpoint(HW_BREAKPOINT_W, (uintptr_t)&watched), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n;
+	int fd = open_breakpoint(HW_BREAKPOINT_W, (uintptr_t)&watched);
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n;
 
 	if (fd < 0 || zero < 0)
 		return -errno;
