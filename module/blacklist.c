@@ -67,7 +67,10 @@ static void add_area(char *line, void *room)
 		areas[nr_areas++] = area;
 }
 
-/* A list with lines that say nothing, or of another length than a moment ago, is none. */
+/*
+ * Read twice, so that memory is asked for here and not in the worker, where nobody can make it
+ * fail. A list with lines that say nothing, or of another length than a moment ago, is none.
+ */
 static int read_list(void)
 {
 	unsigned int room = 0;

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <asm/text-patching.h>
 
+#include "admit.h"
 #include "compat.h"
 #include "native.h"
 #include "probe.h"
@@ -196,21 +197,16 @@ static bool kernel_emulates(const struct ktramp_probe *p)
 	       (insn.attr & (KTRAMP_A_IF_READ | KTRAMP_A_IF_WRITE));
 }
 
-/* Does the kernel allow a kprobe there? All there is to arm of one that libbpf attaches. */
+/*
+ * Does the kernel allow a kprobe there? All there is to arm of one that libbpf attaches. What asked
+ * must be gone by then: the kernel would list both.
+ */
 int ktramp_kprobe_allowed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
-	int err;
+	int err = ktramp_admit_ask(ktramp_probe_addr(p), r);
 
-	if (!kp)
-		return -ENOMEM;
-	kp->addr = (kprobe_opcode_t *)ktramp_probe_addr(p);
-	kp->flags = KPROBE_FLAG_DISABLED;
-	err = register_kprobe(kp);
-	if (!err)
-		unregister_kprobe(kp);
-	kfree(kp);
-	return err ? refuse_kprobe(r, err) : 0;
+	ktramp_admit_settle();
+	return err;
 }
 
 /* Does the kernel execute the copied instruction? */
