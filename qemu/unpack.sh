@@ -28,6 +28,16 @@ fetch_error() {
 	sed -n 's/^E: //p' "$PRIVATE/fetch" | head -n 1
 }
 
+# at_version PACKAGE: it at $version, or the newest, where Depends says ">=" and the archive has
+# a newer one only: signed images come hours after the rest.
+at_version() {
+	if [ -n "$(apt-cache show "$1=$version" 2>/dev/null)" ]; then
+		printf '%s\n' "$1=$version"
+	else
+		printf '%s\n' "$1"
+	fi
+}
+
 download() {
 	local common kbuild headers=linux-headers-$release
 
@@ -44,7 +54,7 @@ download() {
 	# The sandbox user of apt cannot write to a private directory.
 	(cd "$PRIVATE" && apt-get -q -o APT::Sandbox::User=root download \
 		"linux-image-$release=$version" "$headers=$version" \
-		"$common=$version" "$kbuild=$version") >"$PRIVATE/fetch" 2>&1
+		"$common=$version" "$(at_version "$kbuild")") >"$PRIVATE/fetch" 2>&1
 }
 
 unpack_packages() {
