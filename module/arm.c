@@ -61,17 +61,6 @@ void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
 	}
 }
 
-/* The next entry there is something to do for, from @i up. */
-static struct ktramp_probe *next_in_set(const struct ktramp_set *set, unsigned int *i)
-{
-	while (*i < set->nr && !set->probe[*i])
-		(*i)++;
-	return *i < set->nr ? set->probe[*i] : NULL;
-}
-
-#define for_each_in_set(set, i, p)						\
-	for ((i) = 0; ((p) = next_in_set(set, &(i))); (i)++)
-
 static bool is_ours(const struct ktramp_probe *p)
 {
 	return !ktramp_probe_is_native(p);
@@ -244,7 +233,7 @@ static int meet_kprobes(const struct ktramp_set *set, unsigned long reach)
 	unsigned int i;
 	int err;
 
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		p->met = false;
 		any |= is_ours(p);
 	}
@@ -352,7 +341,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	int err, met;
 
 	lockdep_assert_held(&ktramp_mutex);
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (p->state == KTRAMP_ARMED) {
 			set->probe[i] = NULL;
 			continue;
@@ -366,7 +355,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	}
 	met = meet_kprobes(set, KPROBE_REACH);
 	/* (1) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (!is_ours(p))
 			continue;
 		r = (struct ktramp_refusal){};
@@ -376,7 +365,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	}
 	ktramp_text_sync();
 	/* (2) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (!is_ours(p))
 			continue;
 		err = arm_int3(p);
@@ -396,7 +385,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	if (wait)
 		ktramp_text_wait();
 	/* (5) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (!is_jump(p))
 			continue;
 		ktramp_detour_jump(p, jump);
@@ -405,7 +394,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	/* (6) */
 	ktramp_text_sync();
 	/* (7) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (!is_jump(p))
 			continue;
 		ktramp_detour_jump(p, jump);
@@ -488,7 +477,7 @@ void ktramp_set_disarm(struct ktramp_set *set)
 	int err;
 
 	lockdep_assert_held(&ktramp_mutex);
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		if (p->state != KTRAMP_ARMED && p->state != KTRAMP_STUCK) {
 			set->probe[i] = NULL;
 			continue;
@@ -501,7 +490,7 @@ void ktramp_set_disarm(struct ktramp_set *set)
 	/* What must be disarmed is; memory that is missing for the moment is waited for. */
 	while (meet_kprobes(set, 0) == -ENOMEM)
 		schedule_timeout_uninterruptible(1);
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		err = check_armed(p, &r);
 		if (err) {
 			ktramp_set_fail(set, i, err, &r);
@@ -517,21 +506,21 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		/* (10) */
 		ktramp_text_sync();
 		/* (11) */
-		for_each_in_set(set, i, p)
+		ktramp_for_each_in_set(set, i, p)
 			if (is_jump(p))
 				write_rest(p, p->before);
 		/* (12) */
 		ktramp_text_sync();
 	}
 	/* (13) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		write_pins(p, false);
 		write_surely(ktramp_probe_addr(p), p->before, 1);
 	}
 	/* (14) */
 	ktramp_text_sync();
 	/* (15) */
-	for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p) {
 		unhash(p);
 		unclaim(p);
 	}

@@ -32,6 +32,17 @@ struct ktramp_set {
 	struct ktramp_refusal refusal;
 };
 
+/* The next entry there is something to do for, from @i up. */
+static inline struct ktramp_probe *ktramp_next_in_set(const struct ktramp_set *set, unsigned int *i)
+{
+	while (*i < set->nr && !set->probe[*i])
+		(*i)++;
+	return *i < set->nr ? set->probe[*i] : NULL;
+}
+
+#define ktramp_for_each_in_set(set, i, p)					\
+	for ((i) = 0; ((p) = ktramp_next_in_set(set, &(i))); (i)++)
+
 void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
 		     const struct ktramp_refusal *r);
 void ktramp_armed_recover(u8 *code, unsigned long start, unsigned long size);
