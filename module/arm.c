@@ -40,6 +40,7 @@
 #include "admit.h"
 #include "arm.h"
 #include "detour.h"
+#include "entry.h"
 #include "mechanism.h"
 #include "probe.h"
 #include "published.h"
@@ -71,10 +72,10 @@ static bool is_jump(const struct ktramp_probe *p)
 	return ktramp_probe_is_jump(p) && is_ours(p);
 }
 
-/* Who arms what is not written by us. */
-static const struct ktramp_mechanism_ops *native_ops(const struct ktramp_probe *p)
+/* A jump of ours that ftrace makes: the set's go through ftrace together. */
+static bool is_entry(const struct ktramp_probe *p)
 {
-	return ktramp_mechanism(p->tactic == KTRAMP_TACTIC_FTRACE ? KTRAMP_FTRACE : p->mechanism);
+	return p->tactic == KTRAMP_TACTIC_FTRACE;
 }
 
 /* The bytes nobody else may change while @p is armed. */
@@ -183,7 +184,7 @@ static void unhash(struct ktramp_probe *p)
 
 static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	const struct ktramp_mechanism_ops *ops = native_ops(p);
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
 	int err = claim(p, r);
 
 	if (err || !ops->arm)
@@ -256,7 +257,14 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
-	return is_ours(p) ? claim(p, r) : arm_native(p, r);
+	return is_ours(p) || is_entry(p) ? claim(p, r) : arm_native(p, r);
+}
+
+static void entry_failed(struct ktramp_set *set, unsigned int i, int err,
+			 const struct ktramp_refusal *r)
+{
+	unclaim(set->probe[i]);
+	ktramp_set_fail(set, i, err, r);
 }
 
 /*
@@ -350,9 +358,10 @@ void ktramp_set_arm(struct ktramp_set *set)
 		err = arm_begin(p, &r);
 		if (err)
 			ktramp_set_fail(set, i, err, &r);
-		else if (!is_ours(p))
+		else if (!is_ours(p) && !is_entry(p))
 			p->state = KTRAMP_ARMED;
 	}
+	ktramp_entries_arm(set, entry_failed);
 	met = meet_kprobes(set, KPROBE_REACH);
 	/* (1) */
 	ktramp_for_each_in_set(set, i, p) {
@@ -453,7 +462,7 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 
 static void disarm_native(struct ktramp_probe *p)
 {
-	const struct ktramp_mechanism_ops *ops = native_ops(p);
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
 
 	if (ops->disarm && !ops->enter)
 		ops->disarm(p);
@@ -482,8 +491,15 @@ void ktramp_set_disarm(struct ktramp_set *set)
 			set->probe[i] = NULL;
 			continue;
 		}
-		if (!is_ours(p)) {
+		if (!is_ours(p) && !is_entry(p)) {
 			disarm_native(p);
+			set->probe[i] = NULL;
+		}
+	}
+	ktramp_entries_disarm(set);
+	ktramp_for_each_in_set(set, i, p) {
+		if (is_entry(p)) {
+			unclaim(p);
 			set->probe[i] = NULL;
 		}
 	}

@@ -138,9 +138,10 @@ static int plan_ftrace(struct ktramp_probe *p, u32 off, struct ktramp_refusal *r
 		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				     "ftrace owns the function's entry: 'jump' uses it, or take the next instruction, +0x%x",
 				     off + CALL_INSN_SIZE);
-	if (!(ops->handlers & BIT(p->handler)) || p->pid)
+	if (!(ops->handlers & BIT(p->handler)))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER,
-				     "ftrace, which owns the function's entry, cannot run this handler for this process");
+				     "ftrace, which owns the function's entry, calls handlers: '%s' is none, 'count' is",
+				     ktramp_handler_name(p->handler));
 	p->tactic = KTRAMP_TACTIC_FTRACE;
 	p->region = ops->changes;
 	p->armed_len = ops->changes;

@@ -10,6 +10,7 @@
 #include "blacklist.h"
 #include "chardev.h"
 #include "context.h"
+#include "entry.h"
 #include "native.h"
 #include "probe.h"
 #include "slot.h"
@@ -101,6 +102,7 @@ undo_probes:
 	ktramp_unload_exit();
 	ktramp_probes_exit();
 undo_traps:
+	ktramp_entries_exit();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
 	ktramp_context_exit();
@@ -117,6 +119,7 @@ static void __exit ktramp_exit(void)
 	/* While the probes are still being hit: that is the case that must work. */
 	ktramp_probes_exit();
 	ktramp_bench_load_stop();
+	ktramp_entries_exit();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
 	ktramp_context_exit();

@@ -367,25 +367,13 @@ static notrace void ftrace_count(unsigned long ip, unsigned long parent_ip,
 static notrace void ftrace_regs_handler(unsigned long ip, unsigned long parent_ip,
 					struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-	unsigned long next = regs->ip;
-
-	/* ftrace has RIP behind its call; the hit is at the call. */
-	regs->ip = ip;
-	ktramp_handle_regs(container_of(ops, struct ktramp_native, ops)->probe, regs);
-	regs->ip = next;
+	ktramp_ftrace_hit_regs(container_of(ops, struct ktramp_native, ops)->probe, ip, fregs);
 }
 
-/* As kprobes have it that are served by ftrace: RIP behind the first byte. */
 static notrace void ftrace_bpf_handler(unsigned long ip, unsigned long parent_ip,
 				       struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-	unsigned long next = regs->ip;
-
-	regs->ip = ip + INT3_INSN_SIZE;
-	ktramp_handle_bpf(regs, container_of(ops, struct ktramp_native, ops)->probe->bpf);
-	regs->ip = next;
+	ktramp_ftrace_hit_bpf(container_of(ops, struct ktramp_native, ops)->probe, ip, fregs);
 }
 
 int ktramp_ftrace_supported(struct ktramp_refusal *r)

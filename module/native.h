@@ -5,7 +5,11 @@
 #ifndef KTRAMP_NATIVE_H
 #define KTRAMP_NATIVE_H
 
+#include <linux/ftrace.h>
+#include <asm/text-patching.h>
+
 #include "mechanism.h"
+#include "probe.h"
 
 int ktramp_kprobe_supported(struct ktramp_refusal *r);
 int ktramp_kprobe_boost_supported(struct ktramp_refusal *r);
@@ -42,5 +46,33 @@ bool ktramp_traps_countable(void);
 bool ktramp_traps_count_begin(void);
 void ktramp_traps_count_end(void);
 u64 ktramp_traps_counted(void);
+
+#ifdef CONFIG_DYNAMIC_FTRACE
+
+/* ftrace has RIP behind its call; the hit is at the call. */
+static __always_inline void ktramp_ftrace_hit_regs(struct ktramp_probe *p, unsigned long ip,
+						   struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	unsigned long next = regs->ip;
+
+	regs->ip = ip;
+	ktramp_handle_regs(p, regs);
+	regs->ip = next;
+}
+
+/* As kprobes have it that are served by ftrace: RIP behind the first byte. */
+static __always_inline void ktramp_ftrace_hit_bpf(struct ktramp_probe *p, unsigned long ip,
+						  struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	unsigned long next = regs->ip;
+
+	regs->ip = ip + INT3_INSN_SIZE;
+	ktramp_handle_bpf(regs, p->bpf);
+	regs->ip = next;
+}
+
+#endif /* CONFIG_DYNAMIC_FTRACE */
 
 #endif /* KTRAMP_NATIVE_H */

@@ -410,6 +410,33 @@ TEST_F_TIMEOUT(function, is_traced_while_ours_are_at_its_entry_and_behind, 300)
 	}
 }
 
+/* A probe that is armed is not taken away from by who turns ftrace off. */
+TEST_F(function, keeps_ftrace_on_while_ours_is_at_its_entry)
+{
+	static const char enabled[] = "/proc/sys/kernel/ftrace_enabled";
+	struct ktramp_create create;
+	struct ktramp_probe_info probe;
+	struct ktramp_batch batch;
+	struct ktramp_run run;
+	__u32 id;
+
+	if (access(enabled, W_OK))
+		SKIP(return, "no function tracer (CONFIG_FUNCTION_TRACER)");
+	id = create_at(self->p.fd, self->p.name, 0, KTRAMP_JUMP, &create);
+	ASSERT_LT(0, (int)id) TH_LOG("%s", create.why);
+	ASSERT_EQ(0, kt_write_file(enabled, "0"));
+	EXPECT_EQ(-EBUSY, kt_batch(self->p.fd, KTRAMP_IOC_ARM, &id, 1, &batch));
+	EXPECT_EQ(KTRAMP_R_UNREGISTERED, batch.reason);
+	EXPECT_NE(NULL, strstr(batch.why, "ftrace_enabled"));
+	ASSERT_EQ(0, kt_write_file(enabled, "1"));
+	ASSERT_EQ(0, kt_arm(self->p.fd, id));
+	EXPECT_EQ(-EBUSY, kt_write_file(enabled, "0"));
+	ASSERT_EQ(0, kt_run(self->p.fd, self->p.index, 0, CALLS, 0, &run));
+	ASSERT_EQ(0, kt_probe(self->p.fd, id, &probe));
+	EXPECT_EQ(CALLS, probe.hits);
+	ASSERT_EQ(0, kt_destroy(self->p.fd, id));
+}
+
 /* ---- livepatch ---- */
 
 FIXTURE(patched) {

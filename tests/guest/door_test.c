@@ -324,9 +324,11 @@ TEST_F(door, handles_hits_of_one_process_and_counts_the_others)
 {
 	static const struct {
 		unsigned int mechanism, handler;
+		bool entry;	/* of the function, where a jump is ftrace's call */
 	} how[] = {
 		{ KTRAMP_JUMP, KTRAMP_COUNT }, { KTRAMP_JUMP, KTRAMP_REGS },
 		{ KTRAMP_INT3_BOOST, KTRAMP_COUNT }, { KTRAMP_INT3_STEP_TF, KTRAMP_REGS },
+		{ KTRAMP_JUMP, KTRAMP_COUNT, true }, { KTRAMP_JUMP, KTRAMP_REGS, true },
 	};
 	struct ktramp_probe_info probe;
 	struct ktramp_create create;
@@ -342,7 +344,7 @@ TEST_F(door, handles_hits_of_one_process_and_counts_the_others)
 			.size = sizeof(create), .mechanism = how[i].mechanism,
 			.handler = how[i].handler, .pid = child,
 		};
-		strcpy(create.site, site);
+		strcpy(create.site, how[i].entry ? QUIET : site);
 		ASSERT_EQ(0, kt_ioctl(self->fd, KTRAMP_IOC_CREATE, &create))
 			TH_LOG("%s", create.why);
 		ASSERT_EQ(0, kt_arm(self->fd, create.id));

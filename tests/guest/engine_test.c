@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "kselftest_harness.h"
 #include "kt.h"
@@ -395,6 +396,63 @@ TEST(arms_a_functions_entry_beside_its_instructions)
 		EXPECT_EQ(CALLS, probe.hits);
 	}
 	ASSERT_EQ(0, kt_batch(fd, KTRAMP_IOC_DESTROY, ids, ARRAY_SIZE(ids), &batch));
+	close(fd);
+}
+
+/* So many of the kernel's functions that begin with what ftrace owns, as probes. */
+static unsigned int create_entries(int fd, __u32 *ids, unsigned int max)
+{
+	FILE *file = fopen("/proc/kallsyms", "re");
+	struct ktramp_probe_info probe;
+	unsigned int nr = 0;
+	char name[512];
+
+	while (file && nr < max && fscanf(file, "%*s %*c %511s%*[^\n]", name) == 1) {
+		int id = strncmp(name, "vfs_", 4) ? -ENOENT : kt_create(fd, name, KTRAMP_JUMP);
+
+		if (id < 0)
+			continue;
+		if (!kt_probe(fd, id, &probe) && probe.tactic == KTRAMP_TACTIC_FTRACE)
+			ids[nr++] = id;
+		else
+			kt_destroy(fd, id);
+	}
+	if (file)
+		fclose(file);
+	return nr;
+}
+
+static uint64_t time_entries(int fd, const __u32 *ids, unsigned int nr)
+{
+	struct ktramp_batch batch;
+	struct timespec from, to;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	if (kt_batch(fd, KTRAMP_IOC_ARM, ids, nr, &batch) ||
+	    kt_batch(fd, KTRAMP_IOC_DISARM, ids, nr, &batch))
+		return UINT64_MAX;
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	return (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+}
+
+/* What ftrace walks over and waits for is the batch's, not each probe's. */
+TEST(arms_and_disarms_many_entries_at_the_price_of_few)
+{
+	unsigned int nr;
+	uint64_t few, many;
+	struct ktramp_batch batch;
+	int fd = kt_open();
+	__u32 ids[32];
+
+	ASSERT_LE(0, fd);
+	nr = create_entries(fd, ids, ARRAY_SIZE(ids));
+	if (!nr)
+		SKIP(return, "this kernel has no ftrace");
+	ASSERT_EQ(ARRAY_SIZE(ids), nr);
+	few = time_entries(fd, ids, 1);
+	many = time_entries(fd, ids, nr);
+	EXPECT_GT(5 * few, many) TH_LOG("%lu ns for one, %lu for %u", few, many, nr);
+	ASSERT_EQ(0, kt_batch(fd, KTRAMP_IOC_DESTROY, ids, nr, &batch));
 	close(fd);
 }
 

@@ -327,9 +327,11 @@ VARIANT(create_jump_in_kernel, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "vfs_read
 VARIANT(arm_step_int3, arming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_NEW, "lea");
 VARIANT(arm_jump, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "lea");
 VARIANT(arm_jump_pinned, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "targeted");
+VARIANT(arm_entry, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "ktramp_target_lea");
 VARIANT(disarm_step_int3, disarming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
 VARIANT(disarm_jump, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
 VARIANT(disarm_jump_pinned, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "targeted");
+VARIANT(disarm_entry, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "ktramp_target_lea");
 VARIANT(kprobe_step, whole, KTRAMP_KPROBE_STEP, KTRAMP_COUNT, 0, "lea");
 VARIANT(kprobe_opt, whole, KTRAMP_KPROBE_OPT, KTRAMP_COUNT, 0, "lea");
 VARIANT(kprobe_ftrace, whole, KTRAMP_KPROBE_FTRACE, KTRAMP_COUNT, 0, "lea");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The tactic ftrace: a probe on a function's entry, which ftrace owns, is ftrace's call.
- * Nothing is displaced, so that the instruction under test is the one behind it. Each arming
- * and disarming reads all of ftrace's list: so each function is armed once for many
- * instructions, which are written while it is.
+ * Nothing is displaced, so that the instruction under test is the one behind it. Arming and
+ * disarming read all of ftrace's list: so each function is armed once for many instructions,
+ * which are written while it is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@
 /**
  * struct loss - what a handler's way through ftrace does not give back
  * @handler: &enum ktramp_handler
+ * @name: its name
  * @regs: registers
  * @flags: and flags
  *
@@ -31,11 +32,13 @@
  */
 static const struct loss {
 	unsigned int handler;
+	const char *name;
 	uint16_t regs;
 	uint16_t flags;
 } losses[] = {
-	{ KTRAMP_COUNT, R10 | R11, KTRAMP_F_ARITH },
-	{ KTRAMP_BPF, R11, 0 },
+	{ KTRAMP_COUNT, "count", R10 | R11, KTRAMP_F_ARITH },
+	{ KTRAMP_REGS, "regs", R11, 0 },
+	{ KTRAMP_BPF, "bpf", R11, 0 },
 };
 
 static const struct loss *loss_of(unsigned int handler)
@@ -84,8 +87,7 @@ void entries_report(const struct bench *b)
 	for (unsigned int i = 0; i < sizeof(losses) / sizeof(*losses); i++) {
 		const unsigned long *lost = b->lost[losses[i].handler];
 
-		printf("# not compared behind ftrace's call, %s:",
-		       losses[i].handler == KTRAMP_BPF ? "bpf" : "count");
+		printf("# not compared behind ftrace's call, %s:", losses[i].name);
 		for (unsigned int r = 0; r < 16; r++)
 			if (losses[i].regs & 1U << r)
 				printf(" r%u (changed %lu times)", r, lost[r]);
