@@ -109,6 +109,25 @@ static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p,
 	emit_restore_flags(e, dead);
 }
 
+/* incq %gs:(%reg), the address in a register that is free, if there is one */
+static void emit_count_far(struct ktramp_emit *e, u64 hits, const struct ktramp_dead *dead)
+{
+	/* RSP and RBP are encoded otherwise. */
+	static const u8 regs[] = { RDI, RSI, RAX, 1, 2, 3 };
+	u8 reg = RDI;
+	int i;
+
+	for (i = ARRAY_SIZE(regs) - 1; i >= 0; i--)
+		if (dead->regs & BIT(regs[i]))
+			reg = regs[i];
+	if (!(dead->regs & BIT(reg)))
+		emit_push(e, reg);
+	emit_mov(e, reg, hits);
+	ktramp_emit(e, 0x65, 0x48, 0xff, reg);
+	if (!(dead->regs & BIT(reg)))
+		emit_pop(e, reg);
+}
+
 /* What ktramp_handle_count() does, without it. */
 static void emit_count_inline(struct ktramp_emit *e, const struct ktramp_probe *p,
 			      const struct ktramp_dead *dead)
@@ -122,10 +141,7 @@ static void emit_count_inline(struct ktramp_emit *e, const struct ktramp_probe *
 		ktramp_emit_bytes(e, &hits, 4);
 	} else {
 		/* A chunk of per-CPU memory may be anywhere in the address space. */
-		emit_save_rdi(e, dead);
-		emit_mov(e, RDI, hits);
-		ktramp_emit(e, 0x65, 0x48, 0xff, 0x07);	/* incq %gs:(%rdi) */
-		emit_restore_rdi(e, dead);
+		emit_count_far(e, hits, dead);
 	}
 	emit_restore_flags(e, dead);
 }

@@ -16,6 +16,7 @@
 #include "native.h"
 #include "probe.h"
 #include "slot.h"
+#include "stat.h"
 #include "text.h"
 
 /* Every probe's state, the lists of them, and the text. */
@@ -76,7 +77,7 @@ static void probe_free(struct kref *ref)
 		ktramp_bpf_free(p->bpf);
 	else
 		free_percpu(p->regs);
-	free_percpu(p->stat);
+	ktramp_stat_free(p->stat);
 	kfree(p);
 }
 
@@ -99,7 +100,7 @@ struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, un
 	p->owner = request->owner;
 	p->state = KTRAMP_NEW;
 	p->trap.addr = addr;
-	p->stat = alloc_percpu(struct ktramp_stat);
+	p->stat = ktramp_stat_alloc(p->handler);
 	if (p->handler == KTRAMP_REGS)
 		p->regs = alloc_percpu(struct ktramp_snapshot);
 	if (p->handler == KTRAMP_BPF)
