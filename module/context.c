@@ -188,6 +188,19 @@ static bool is_ftraces(const struct ktramp_context *ctx, u32 off)
 	return !known;
 }
 
+/*
+ * The calls in ftrace's own trampolines: ftrace rewrites them as tracers come and go
+ * (ftrace_update_ftrace_func() in arch/x86/kernel/ftrace.c), no table has them, and
+ * register_kprobe() accepts.
+ */
+static void mark_ftraces(struct ktramp_context *ctx)
+{
+	static const char * const calls[] = { "ftrace_call", "ftrace_regs_call" };
+
+	if (!ctx->symbol.module[0] && match_string(calls, ARRAY_SIZE(calls), ctx->symbol.name) >= 0)
+		ctx->func.marks[0] |= KTRAMP_M_OWNED;
+}
+
 /* @code becomes the context's, or is freed. */
 static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 {
@@ -210,6 +223,7 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	t = thunks(image);
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);
+	mark_ftraces(ctx);
 	stop_at_foreign(func, image);
 	ctx->admitted = false;
 	ctx->ftrace = ktramp_admit_guess(func);
