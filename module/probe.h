@@ -33,14 +33,14 @@ struct ktramp_pins {
 
 /**
  * struct ktramp_probe - one probe
- * @trap: served when the int3 at the site is hit; hashed while the text may hold one
+ * @trap: served when the int3 at the site is hit; hashed while the text may hold one. With
+ *	%KTRAMP_TACTIC_FTRACE its node is in entry.c's table instead
  * @done: served when the int3 behind a stepped copy is hit (int3-step-int3, -tf)
  * @emu: operands of the emulation (int3-emulate)
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
  * @bpf: the program, %KTRAMP_BPF only, and not where it is attached from user space
- * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL, and
- *	%KTRAMP_TACTIC_FTRACE
+ * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
  * @code: slot or detour, 0 if none
  * @resume: where a hit goes on after the handler: the copy in the slot, or the
