@@ -45,6 +45,7 @@ static unsigned int fault_step(void)
 
 struct subject {
 	int fd, id;
+	__u32 entries[2];
 	unsigned int mechanism, handler;
 	const char *site;
 };
@@ -94,6 +95,39 @@ static int create_and_arm(struct subject *s)
 	/* A fault in arming leaves a probe behind, as it should. */
 	if (err && s->id)
 		kt_destroy(s->fd, s->id);
+	return err;
+}
+
+static int destroy_entries(struct subject *s)
+{
+	struct ktramp_batch batch;
+
+	return kt_batch(s->fd, KTRAMP_IOC_DESTROY, s->entries, ARRAY_SIZE(s->entries), &batch);
+}
+
+/* Those of one batch go through ftrace together, or one after the other if that fails. */
+static int create_and_arm_entries(struct subject *s)
+{
+	static const char *const sites[] = { "ktramp_target_lea", "ktramp_target_adc" };
+	struct ktramp_probe_info probe;
+	struct ktramp_batch batch;
+	int err = 0;
+
+	memset(s->entries, 0, sizeof(s->entries));
+	for (unsigned int i = 0; !err && i < ARRAY_SIZE(sites); i++) {
+		int id = kt_create(s->fd, sites[i], KTRAMP_JUMP);
+
+		s->entries[i] = id < 0 ? 0 : id;
+		err = id < 0 ? id : 0;
+	}
+	if (!err)
+		err = kt_batch(s->fd, KTRAMP_IOC_ARM, s->entries, ARRAY_SIZE(sites), &batch);
+	/* What did not fail is armed. */
+	for (unsigned int i = 0; !err && i < ARRAY_SIZE(sites); i++)
+		err = kt_probe(s->fd, s->entries[i], &probe) ?:
+		      probe.state == KTRAMP_ARMED ? 0 : -EIO;
+	if (err)
+		destroy_entries(s);
 	return err;
 }
 
@@ -172,6 +206,7 @@ static const struct request creating = { create, destroy };
 static const struct request arming = { arm, disarm };
 static const struct request disarming = { disarm, arm };
 static const struct request whole = { create_and_arm, destroy };
+static const struct request entries = { create_and_arm_entries, destroy_entries };
 static const struct request opening = { open_and_close, nothing };
 static const struct request listing = { list_probes, nothing };
 static const struct request reading = { read_list, nothing };
@@ -327,6 +362,7 @@ VARIANT(create_jump_in_kernel, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "vfs_read
 VARIANT(arm_step_int3, arming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_NEW, "lea");
 VARIANT(arm_jump, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "lea");
 VARIANT(arm_jump_pinned, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "targeted");
+VARIANT(entries, entries, KTRAMP_JUMP, KTRAMP_COUNT, 0, "lea");
 VARIANT(arm_entry, arming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "ktramp_target_lea");
 VARIANT(disarm_step_int3, disarming, KTRAMP_INT3_STEP_INT3, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
 VARIANT(disarm_jump, disarming, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_ARMED, "lea");
