@@ -3,7 +3,7 @@
  * Jumps at functions' entries, where ftrace has its call already.
  *
  * All probes with the same handler share one ftrace_ops, and a hit looks its probe up. One
- * ftrace_ops for each would save eight instructions a hit, and cost a hash and a page for its
+ * ftrace_ops for each would save eleven instructions a hit, and cost a hash and a page for its
  * trampoline, and for each that is unregistered a walk over all that ftrace knows and grace
  * periods of its own (ftrace_shutdown() in kernel/trace/ftrace.c): half a minute for the
  * entries among 10,000 probes.

@@ -28,8 +28,8 @@ fetch_error() {
 	sed -n 's/^E: //p' "$PRIVATE/fetch" | head -n 1
 }
 
-# at_version PACKAGE: it at $version, or the newest, where Depends says ">=" and the archive has
-# a newer one only: signed images come hours after the rest.
+# at_version PACKAGE: it at $version, or the newest, where the archive has a newer one only: signed
+# images come hours after the rest. For linux-kbuild, of which the headers want ">=", or any.
 at_version() {
 	if [ -n "$(apt-cache show "$1=$version" 2>/dev/null)" ]; then
 		printf '%s\n' "$1=$version"

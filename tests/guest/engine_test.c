@@ -373,12 +373,17 @@ TEST(arms_a_functions_entry_beside_its_instructions)
 {
 	const char *const sites[] = { "ktramp_target_lea", "lea", "ktramp_target_nop" };
 	struct ktramp_probe_info probe;
+	struct ktramp_create create;
 	__u32 ids[ARRAY_SIZE(sites)];
 	struct ktramp_batch batch;
 	struct ktramp_run run;
 	int fd = kt_open();
 
 	ASSERT_LE(0, fd);
+	/* There is no detour for an increment to stand in. */
+	EXPECT_EQ(-EOPNOTSUPP, kt_create_as(fd, sites[0], KTRAMP_JUMP, KTRAMP_COUNT_INLINE, 0,
+					    &create));
+	EXPECT_EQ(KTRAMP_R_HANDLER, create.reason);
 	for (unsigned int i = 0; i < ARRAY_SIZE(sites); i++) {
 		int id = kt_create(fd, sites[i], KTRAMP_JUMP);
 
@@ -451,7 +456,8 @@ TEST(arms_and_disarms_many_entries_at_the_price_of_few)
 	ASSERT_EQ(ARRAY_SIZE(ids), nr);
 	few = time_entries(fd, ids, 1);
 	many = time_entries(fd, ids, nr);
-	EXPECT_GT(5 * few, many) TH_LOG("%lu ns for one, %lu for %u", few, many, nr);
+	TH_LOG("%lu ns for one, %lu for %u", few, many, nr);
+	EXPECT_GT(5 * few, many);
 	ASSERT_EQ(0, kt_batch(fd, KTRAMP_IOC_DESTROY, ids, nr, &batch));
 	close(fd);
 }
