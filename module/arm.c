@@ -34,11 +34,11 @@
 
 #include <linux/cpu.h>
 #include <linux/module.h>
-#include <linux/xarray.h>
 #include <asm/text-patching.h>
 
 #include "admit.h"
 #include "arm.h"
+#include "claim.h"
 #include "detour.h"
 #include "entry.h"
 #include "mechanism.h"
@@ -47,9 +47,6 @@
 #include "text.h"
 
 static const u8 int3 = INT3_INSN_OPCODE;
-
-/* Armed probes by address, for what overlaps. */
-static DEFINE_XARRAY(armed);
 
 void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
 		     const struct ktramp_refusal *r)
@@ -76,77 +73,6 @@ static bool is_jump(const struct ktramp_probe *p)
 static bool is_entry(const struct ktramp_probe *p)
 {
 	return p->tactic == KTRAMP_TACTIC_FTRACE;
-}
-
-/* The bytes nobody else may change while @p is armed. */
-static unsigned int claimed(const struct ktramp_probe *p)
-{
-	return max(p->region, p->armed_len);
-}
-
-static int check_overlap(const struct ktramp_probe *p, struct ktramp_refusal *r)
-{
-	unsigned long addr = ktramp_probe_addr(p);
-	unsigned long at = addr - (KTRAMP_REGION_MAX - 1);
-	struct ktramp_probe *other;
-
-	if (!claimed(p))
-		return 0;
-	xa_for_each_range(&armed, at, other, at, addr + claimed(p) - 1)
-		if (at + claimed(other) > addr)
-			return ktramp_refuse(r, -EBUSY, KTRAMP_R_BUSY,
-					     "probe %u is armed on these bytes", other->id);
-	return 0;
-}
-
-static int check_bytes(const struct ktramp_probe *p, struct ktramp_refusal *r)
-{
-	unsigned int len = min_t(unsigned int, claimed(p), sizeof(p->before));
-
-	if (ktramp_text_equals(ktramp_probe_addr(p), p->before, len))
-		return 0;
-	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
-			     "the bytes changed since the probe was made: someone else patches here");
-}
-
-static int claim(struct ktramp_probe *p, struct ktramp_refusal *r)
-{
-	int err;
-
-	if (!claimed(p))
-		return 0;
-	err = check_overlap(p, r);
-	if (!err)
-		err = check_bytes(p, r);
-	if (!err)
-		err = xa_insert(&armed, ktramp_probe_addr(p), p, GFP_KERNEL);
-	return err;
-}
-
-static void unclaim(struct ktramp_probe *p)
-{
-	if (claimed(p))
-		xa_erase(&armed, ktramp_probe_addr(p));
-}
-
-/**
- * ktramp_armed_recover() - put back, in a copy of text, what our probes changed
- * @code: the copy
- * @start: where it was read
- * @size: bytes
- *
- * Context: process, under ktramp_mutex.
- */
-void ktramp_armed_recover(u8 *code, unsigned long start, unsigned long size)
-{
-	unsigned long at = start - (KTRAMP_REGION_MAX - 1);
-	struct ktramp_probe *p;
-	unsigned int i;
-
-	xa_for_each_range(&armed, at, p, at, start + size - 1)
-		for (i = 0; i < p->armed_len; i++)
-			if (at + i - start < size)
-				code[at + i - start] = p->before[i];
 }
 
 static bool has_done_trap(const struct ktramp_probe *p)
@@ -185,13 +111,13 @@ static void unhash(struct ktramp_probe *p)
 static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
-	int err = claim(p, r);
+	int err = ktramp_claim(p, r);
 
 	if (err || !ops->arm)
 		return err;
 	err = ops->arm(p, r);
 	if (err)
-		unclaim(p);
+		ktramp_unclaim(p);
 	else if (ops->enter)
 		/* The kernel would get there; KTRAMP_IOC_RUN enters the state when it matters. */
 		ops->disarm(p);
@@ -206,19 +132,15 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 /* "ADDRESS  k  SITE  [DISABLED]...": 0 if addresses are kept from us. */
 static void meet(char *line, void *data)
 {
-	unsigned long addr, at, reach = *(unsigned long *)data;
 	const char *word = strsep(&line, " ");
-	struct ktramp_probe *p;
+	unsigned long addr;
 
 	if (kstrtoul(word, 16, &addr) || !addr)
 		return;
 	/* Of a module that is on its way out: nobody can enable it any more. */
 	if (line && strstr(line, "[GONE]"))
 		return;
-	at = addr - (KTRAMP_REGION_MAX - 1);
-	xa_for_each_range(&armed, at, p, at, addr + reach)
-		if (addr + reach >= at && addr < at + claimed(p))
-			p->met = true;
+	ktramp_claims_meet(addr, *(unsigned long *)data);
 }
 
 /*
@@ -257,13 +179,13 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
-	return is_ours(p) || is_entry(p) ? claim(p, r) : arm_native(p, r);
+	return is_ours(p) || is_entry(p) ? ktramp_claim(p, r) : arm_native(p, r);
 }
 
 static void entry_failed(struct ktramp_set *set, unsigned int i, int err,
 			 const struct ktramp_refusal *r)
 {
-	unclaim(set->probe[i]);
+	ktramp_unclaim(set->probe[i]);
 	ktramp_set_fail(set, i, err, r);
 }
 
@@ -277,7 +199,7 @@ static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
 		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				    "somebody else has a kprobe there, enabled or not: it must go first");
 	if (err)
-		unclaim(p);
+		ktramp_unclaim(p);
 	else
 		hash(p);
 	return err;
@@ -329,7 +251,7 @@ static int arm_int3(struct ktramp_probe *p)
 	}
 	/* Nothing was written, so no CPU looks for the trap. */
 	unhash(p);
-	unclaim(p);
+	ktramp_unclaim(p);
 	return err;
 }
 
@@ -423,7 +345,7 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 {
 	lockdep_assert_held(&ktramp_mutex);
 	unhash(p);
-	unclaim(p);
+	ktramp_unclaim(p);
 	p->state = KTRAMP_DISARMED;
 	/* What held the module while it was stuck. */
 	module_put(THIS_MODULE);
@@ -445,7 +367,7 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 		ktramp_detour_jump(p, bytes);
 	else
 		bytes[0] = int3;
-	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, claimed(p))) {
+	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, ktramp_claimed(p))) {
 		if (p->state == KTRAMP_STUCK)
 			module_put(THIS_MODULE);
 		return 0;
@@ -466,7 +388,7 @@ static void disarm_native(struct ktramp_probe *p)
 
 	if (ops->disarm && !ops->enter)
 		ops->disarm(p);
-	unclaim(p);
+	ktramp_unclaim(p);
 	p->state = KTRAMP_DISARMED;
 }
 
@@ -499,7 +421,7 @@ void ktramp_set_disarm(struct ktramp_set *set)
 	ktramp_entries_disarm(set);
 	ktramp_for_each_in_set(set, i, p) {
 		if (is_entry(p)) {
-			unclaim(p);
+			ktramp_unclaim(p);
 			set->probe[i] = NULL;
 		}
 	}
@@ -538,6 +460,6 @@ void ktramp_set_disarm(struct ktramp_set *set)
 	/* (15) */
 	ktramp_for_each_in_set(set, i, p) {
 		unhash(p);
-		unclaim(p);
+		ktramp_unclaim(p);
 	}
 }

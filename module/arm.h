@@ -45,7 +45,6 @@ static inline struct ktramp_probe *ktramp_next_in_set(const struct ktramp_set *s
 
 void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
 		     const struct ktramp_refusal *r);
-void ktramp_armed_recover(u8 *code, unsigned long start, unsigned long size);
 void ktramp_probe_abandon(struct ktramp_probe *p);
 void ktramp_set_arm(struct ktramp_set *set);
 void ktramp_set_disarm(struct ktramp_set *set);

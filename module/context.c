@@ -11,6 +11,7 @@
 
 #include "admit.h"
 #include "arm.h"
+#include "claim.h"
 #include "compat.h"
 #include "context.h"
 #include "image.h"
@@ -61,7 +62,7 @@ static u8 *read_function(unsigned long start, unsigned long size)
 		kvfree(code);
 		return ERR_PTR(err);
 	}
-	ktramp_armed_recover(code, start, size);
+	ktramp_claims_recover(code, start, size);
 	return code;
 }
 

@@ -20,6 +20,7 @@
 #include <asm/extable.h>
 
 #include "arm.h"
+#include "claim.h"
 #include "compat.h"
 #include "image.h"
 #include "symbol.h"

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which bytes of the text belong to which probe.
+ */
+#ifndef KTRAMP_CLAIM_H
+#define KTRAMP_CLAIM_H
+
+#include "refuse.h"
+
+struct ktramp_probe;
+
+int ktramp_claim(struct ktramp_probe *p, struct ktramp_refusal *r);
+void ktramp_unclaim(struct ktramp_probe *p);
+unsigned int ktramp_claimed(const struct ktramp_probe *p);
+void ktramp_claims_meet(unsigned long addr, unsigned long reach);
+void ktramp_claims_recover(u8 *code, unsigned long start, unsigned long size);
+
+#endif /* KTRAMP_CLAIM_H */
