@@ -4,24 +4,26 @@
  * tells it with pictures; the step numbers are the same.
  *
  * Arming a jump:
+ *   (0) if it has a springboard: the jump there, in padding that nobody executes
  *   (1) make the int3 at the site known to trap.c, and sync: no CPU holds anything older of
- *       the slot or detour than what was built there. Caution: so far each enters it by an
- *       IRET, which serialises
+ *       the slot, detour or springboard than what was built there. Of slot and detour it is
+ *       caution: so far each enters them by an IRET, which serialises
  *   (2) int3 over byte 0
  *   (3) sync: every CPU now takes the int3 path, which resumes in the detour's copy of
  *       the displaced instructions, never in the bytes behind the int3
  *   (4) tasks-RCU: no task that was preempted or interrupted inside the displaced region
  *       can still return into it. Not needed if one instruction is displaced: its only
  *       boundary is byte 0
- *   (5) bytes 1..4 of the jump, which nobody can be fetching
+ *   (5) the other bytes of the jump, which nobody can be fetching
  *   (6) sync
  *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
  *   (8) sync: afterwards no CPU takes the int3 any more. Caution as well: it would find its
  *       trap, and (10) comes before anything else changes
  * An int3 mechanism is armed after (3). Disarming is the mirror image:
- *   (9) int3 over byte 0, (10) sync, (11) the original bytes 1..4, (12) sync,
+ *   (9) int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
  *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
- *   under way, (15) trap.c forgets the int3.
+ *   under way, (15) trap.c forgets the int3. A springboard then waits for (16) tasks-RCU: a
+ *   task may have been preempted between the two jumps; (17) the padding again.
  * What is executed out of line is reused only after another tasks-RCU grace period.
  *
  * Where something else enters the jump ("pins", plan.c), the original byte is an int3 from
@@ -190,22 +192,6 @@ static void entry_failed(struct ktramp_set *set, unsigned int i, int err,
 }
 
 /*
- * Step (1). On an instruction with a kprobe that is enabled later, the kernel would write over
- * ours, or go on in the middle of it.
- */
-static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
-{
-	if (!err && p->met)
-		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
-				    "somebody else has a kprobe there, enabled or not: it must go first");
-	if (err)
-		ktramp_unclaim(p);
-	else
-		hash(p);
-	return err;
-}
-
-/*
  * Once an int3 stands there is only forward or back, and both write: a page of kernel
  * memory that is missing for the moment is waited for.
  */
@@ -213,6 +199,46 @@ static void write_surely(unsigned long addr, const void *bytes, size_t len)
 {
 	while (ktramp_text_write(addr, bytes, len) == -ENOMEM)
 		schedule_timeout_uninterruptible(1);
+}
+
+static void restore_padding(const struct ktramp_probe *p)
+{
+	if (p->springboard)
+		write_surely(p->springboard->addr, p->springboard->before,
+			     sizeof(p->springboard->before));
+}
+
+/* Step (0). */
+static int write_springboard(const struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+	int err;
+
+	if (!p->springboard)
+		return 0;
+	ktramp_springboard_jump(p, jump);
+	err = ktramp_text_write(p->springboard->addr, jump, sizeof(jump));
+	if (err)
+		restore_padding(p);
+	return err;
+}
+
+/*
+ * Steps (0) and (1). On an instruction with a kprobe that is enabled later, the kernel would
+ * write over ours, or go on in the middle of it.
+ */
+static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
+{
+	if (!err && p->met)
+		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				    "somebody else has a kprobe there, enabled or not: it must go first");
+	if (!err)
+		err = write_springboard(p);
+	if (err)
+		ktramp_unclaim(p);
+	else
+		hash(p);
+	return err;
 }
 
 /* Where something else enters the jump, its int3 stands before and after the jump does. */
@@ -249,8 +275,9 @@ static int arm_int3(struct ktramp_probe *p)
 		write_pins(p, true);
 		return err;
 	}
-	/* Nothing was written, so no CPU looks for the trap. */
+	/* Nothing was written, so no CPU looks for the trap, or comes to a springboard. */
 	unhash(p);
+	restore_padding(p);
 	ktramp_unclaim(p);
 	return err;
 }
@@ -285,7 +312,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 	}
 	ktramp_entries_arm(set, entry_failed);
 	met = meet_kprobes(set, KPROBE_REACH);
-	/* (1) */
+	/* (0), (1) */
 	ktramp_for_each_in_set(set, i, p) {
 		if (!is_ours(p))
 			continue;
@@ -351,6 +378,16 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 	module_put(THIS_MODULE);
 }
 
+static bool has_springboard(const struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+
+	if (!p->springboard)
+		return true;
+	ktramp_springboard_jump(p, jump);
+	return ktramp_text_equals(p->springboard->addr, jump, sizeof(jump));
+}
+
 /*
  * What we wrote must still be there, and what we left of the displaced instructions: anything
  * else is someone else's, and stays. To register_kprobe() our int3 or jump is an instruction,
@@ -367,7 +404,8 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 		ktramp_detour_jump(p, bytes);
 	else
 		bytes[0] = int3;
-	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, ktramp_claimed(p))) {
+	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, ktramp_claimed(p)) &&
+	    has_springboard(p)) {
 		if (p->state == KTRAMP_STUCK)
 			module_put(THIS_MODULE);
 		return 0;
@@ -403,7 +441,7 @@ void ktramp_set_disarm(struct ktramp_set *set)
 {
 	struct ktramp_refusal r = {};
 	struct ktramp_probe *p;
-	bool jumps = false;
+	bool jumps = false, springboards = false;
 	unsigned int i;
 	int err;
 
@@ -436,6 +474,7 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		}
 		p->state = KTRAMP_DISARMED;
 		jumps |= is_jump(p);
+		springboards |= !!p->springboard;
 		/* (9) */
 		if (is_jump(p))
 			write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
@@ -458,8 +497,14 @@ void ktramp_set_disarm(struct ktramp_set *set)
 	/* (14) */
 	ktramp_text_sync();
 	/* (15) */
-	ktramp_for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p)
 		unhash(p);
+	/* (16) */
+	if (springboards)
+		ktramp_text_wait();
+	/* (17) */
+	ktramp_for_each_in_set(set, i, p) {
+		restore_padding(p);
 		ktramp_unclaim(p);
 	}
 }

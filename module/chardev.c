@@ -251,6 +251,7 @@ static long do_probe(struct file *file, void *arg)
 	info->detour_len = has_detour ? p->code_len : 0;
 	info->length = p->armed_len;
 	info->region = p->region;
+	info->springboard = p->springboard ? shown(p->springboard->addr) : 0;
 	info->memory = ktramp_probe_memory(p);
 	BUILD_BUG_ON(sizeof(info->before) > sizeof(p->before));
 	memcpy(info->before, p->before, sizeof(info->before));
@@ -259,6 +260,15 @@ static long do_probe(struct file *file, void *arg)
 	ktramp_symbol_print(info->site, sizeof(info->site), ktramp_probe_addr(p));
 	ktramp_probe_put(p);
 	return 0;
+}
+
+static int read_springboard(struct ktramp_code *code, const struct ktramp_probe *p)
+{
+	if (!p->springboard)
+		return -ENOENT;
+	code->address = p->springboard->addr;
+	code->length = sizeof(p->springboard->before);
+	return ktramp_text_read(code->code, code->address, code->length);
 }
 
 /* The function's bytes from the site to its end, as far as they fit. */
@@ -289,7 +299,7 @@ static long do_code(struct file *file, void *arg)
 	int err = -ENOENT;
 
 	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE ||
-	    code->part > KTRAMP_CODE_DETOUR)
+	    code->part > KTRAMP_CODE_SPRINGBOARD)
 		return -EINVAL;
 	if (!shows_addresses())
 		return -EPERM;
@@ -301,6 +311,8 @@ static long do_code(struct file *file, void *arg)
 	code->copied = 0;
 	if (code->part == KTRAMP_CODE_SITE) {
 		err = read_site(code, p);
+	} else if (code->part == KTRAMP_CODE_SPRINGBOARD) {
+		err = read_springboard(code, p);
 	} else if (is_jump == (code->part == KTRAMP_CODE_DETOUR)) {
 		code->length = ktramp_probe_code(p, code->code);
 		code->address = p->code;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Read and mark the function around a site. The last one is kept: sites often come
- * several to a function.
+ * several to a function. So is the last of those around it that was looked at.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -24,7 +24,7 @@
 #define SHORT_REACH	128
 
 /* Under ktramp_mutex. */
-static struct ktramp_context last;
+static struct ktramp_context last, beside;
 
 static struct ktramp_thunks thunks(const struct ktramp_image *image)
 {
@@ -41,12 +41,18 @@ static struct ktramp_thunks thunks(const struct ktramp_image *image)
 	return t;
 }
 
-/* Forget the function that is kept: the text changed under it, or goes. */
+static void drop(struct ktramp_context *ctx)
+{
+	kvfree(ctx->func.code);
+	kvfree(ctx->func.marks);
+	memset(ctx, 0, sizeof(*ctx));
+}
+
+/* Forget the functions that are kept: the text changed under them, or goes. */
 void ktramp_context_drop(void)
 {
-	kvfree(last.func.code);
-	kvfree(last.func.marks);
-	memset(&last, 0, sizeof(last));
+	drop(&last);
+	drop(&beside);
 }
 
 /* A function's bytes as they are without our probes. Return: a buffer or an error pointer. */
@@ -76,6 +82,16 @@ static bool is_prefix(const struct ktramp_symbol *symbol)
 bool ktramp_context_is_prefix(const struct ktramp_context *ctx)
 {
 	return is_prefix(&ctx->symbol);
+}
+
+/* Do such nops begin at an address? Not if there is no memory to look it up. */
+bool ktramp_context_is_prefix_at(unsigned long addr)
+{
+	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	bool is = symbol && !ktramp_symbol_at(symbol, addr) && is_prefix(symbol);
+
+	kfree(symbol);
+	return is;
 }
 
 /* Code with an entry for ftrace was compiled, and stays within itself. */
@@ -233,20 +249,19 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	return mark_neighbours(func, true) ?: mark_neighbours(func, false);
 }
 
-static bool is_last(unsigned long addr, const u8 *code)
+static bool is_unchanged(const struct ktramp_context *ctx, const u8 *code)
 {
-	return last.func.code && addr - last.symbol.start < last.symbol.size &&
-	       !memcmp(last.func.code, code, last.symbol.size);
+	return ctx->func.code && !memcmp(ctx->func.code, code, ctx->symbol.size);
 }
 
-static int load(unsigned long addr, struct ktramp_refusal *r)
+static int load(struct ktramp_context *ctx, unsigned long addr, struct ktramp_refusal *r)
 {
-	struct ktramp_symbol *symbol = &last.symbol;
+	struct ktramp_symbol *symbol = &ctx->symbol;
 	u8 *code;
 	int err;
 
-	if (!last.func.code || addr - symbol->start >= symbol->size) {
-		ktramp_context_drop();
+	if (!ctx->func.code || addr - symbol->start >= symbol->size) {
+		drop(ctx);
 		err = ktramp_symbol_at(symbol, addr);
 		if (err == -ENOENT)
 			ktramp_refuse(r, err, KTRAMP_R_NOT_TEXT, "the address is in no function");
@@ -260,14 +275,27 @@ static int load(unsigned long addr, struct ktramp_refusal *r)
 	code = read_function(symbol->start, symbol->size);
 	if (IS_ERR(code))
 		return PTR_ERR(code);
-	if (is_last(addr, code)) {
+	if (is_unchanged(ctx, code)) {
 		kvfree(code);
 		return 0;
 	}
-	kvfree(last.func.code);
-	kvfree(last.func.marks);
-	last.func.marks = NULL;
-	return fill(&last, code, r);
+	kvfree(ctx->func.code);
+	kvfree(ctx->func.marks);
+	ctx->func.marks = NULL;
+	return fill(ctx, code, r);
+}
+
+static struct ktramp_context *load_into(struct ktramp_context *ctx, unsigned long addr,
+					struct ktramp_refusal *r)
+{
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	err = load(ctx, addr, r);
+	if (!err)
+		return ctx;
+	drop(ctx);
+	return ERR_PTR(err);
 }
 
 /**
@@ -281,14 +309,19 @@ static int load(unsigned long addr, struct ktramp_refusal *r)
  */
 struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r)
 {
-	int err;
+	return load_into(&last, addr, r);
+}
 
-	lockdep_assert_held(&ktramp_mutex);
-	err = load(addr, r);
-	if (!err)
-		return &last;
-	ktramp_context_drop();
-	return ERR_PTR(err);
+/**
+ * ktramp_context_beside() - as ktramp_context_at(), and what that returned stays valid
+ * @addr: an address in another function
+ * @r: (out) the refusal
+ *
+ * Context and return value as ktramp_context_at(); valid until it is called again.
+ */
+struct ktramp_context *ktramp_context_beside(unsigned long addr, struct ktramp_refusal *r)
+{
+	return load_into(&beside, addr, r);
 }
 
 /* The module goes: everything that is known of the kernel's text goes with it. */

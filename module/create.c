@@ -10,8 +10,10 @@
 
 #include "admit.h"
 #include "arm.h"
+#include "claim.h"
 #include "context.h"
 #include "create.h"
+#include "gap.h"
 #include "mechanism.h"
 #include "native.h"
 #include "probe.h"
@@ -88,7 +90,29 @@ static int build_code(struct ktramp_probe *p, const struct ktramp_mechanism_ops 
 
 	if (err || !p->code)
 		return err;
-	return make_pins(p, &draft.region) ?: ktramp_text_write(p->code, buf, draft.emit.len);
+	return make_pins(p, &draft.region) ?:
+	       ktramp_springboard_reserve(p, draft.region.springboard) ?:
+	       ktramp_text_write(p->code, buf, draft.emit.len);
+}
+
+/*
+ * Is it worth another try, with a springboard? Gaps are looked for only then: it takes reading
+ * the functions around.
+ *
+ * Return: 1, 0 or -ENOMEM.
+ */
+static int find_gaps(const struct ktramp_probe *p, const struct ktramp_context *ctx,
+		     struct ktramp_site *site, const struct ktramp_refusal *r)
+{
+	/* Under ktramp_mutex, as all planning is. */
+	static struct ktramp_gaps gaps;
+	int err;
+
+	if (!ktramp_probe_is_jump(p) || !ktramp_plan_may_spring(r))
+		return 0;
+	err = ktramp_gaps_find(ctx, site->addr, &gaps);
+	site->gaps = &gaps;
+	return err ?: gaps.nr > 0;
 }
 
 /* The kernel must not mind the other instructions of the region either. */
@@ -122,6 +146,12 @@ static int plan_at(struct ktramp_probe *p, const struct ktramp_mechanism_ops *op
 	p->nr_displaced = 1;
 	p->armed_len = ops->changes;
 	err = build_code(p, ops, site, r);
+	if (err) {
+		int again = find_gaps(p, ctx, site, r);
+
+		if (again)
+			err = again < 0 ? again : build_code(p, ops, site, r);
+	}
 	if (!err)
 		err = admit_region(ctx, site->off, p->region, r);
 	if (!err)
@@ -187,7 +217,9 @@ int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u3
 	struct ktramp_draft draft = {
 		.emit = { .buf = buf, .max = sizeof(buf), .addr = ktramp_slot_base() },
 	};
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
 	struct ktramp_site site;
+	int err, again;
 
 	if (off == 0)
 		off = ktramp_plan_entry(&ctx->func);
@@ -195,8 +227,18 @@ int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u3
 	p->tactic = KTRAMP_TACTIC_NONE;
 	if (off == (u32)ctx->ftrace)
 		return plan_ftrace(p, off, r);
-	return find_insn(ctx, off, &site, r) ?:
-	       ktramp_mechanism(p->mechanism)->prepare(p, &site, &draft, r);
+	err = find_insn(ctx, off, &site, r);
+	if (err)
+		return err;
+	err = ops->prepare(p, &site, &draft, r);
+	if (!err)
+		return 0;
+	again = find_gaps(p, ctx, &site, r);
+	if (again <= 0)
+		return again ?: err;
+	draft.emit.len = 0;
+	draft.emit.err = 0;
+	return ops->prepare(p, &site, &draft, r);
 }
 
 /* The hook is the nop, of 2 or 5 bytes as objtool chose. */

@@ -378,13 +378,27 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 }
 
 /**
- * ktramp_detour_jump() - the bytes of the jump from a site to its detour
+ * ktramp_detour_jump() - the bytes of the jump from a site to its detour, or its springboard
  * @p: the probe
- * @jump: (out) prefixes, e9 rel32: @p->armed_len bytes
+ * @jump: (out) prefixes and e9 rel32, or eb rel8: @p->armed_len bytes
  */
 void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JUMP_MAX])
 {
 	struct ktramp_emit e = { .buf = jump, .max = KTRAMP_JUMP_MAX, .addr = p->trap.addr };
 
-	ktramp_synthesize_jump(&e, p->armed_len, p->code);
+	ktramp_synthesize_jump(&e, p->armed_len, p->springboard ? p->springboard->addr : p->code);
+}
+
+/**
+ * ktramp_springboard_jump() - the bytes of the jump from a springboard to the detour
+ * @p: a probe with a springboard
+ * @jump: (out) e9 rel32
+ */
+void ktramp_springboard_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JMP_SIZE])
+{
+	struct ktramp_emit e = {
+		.buf = jump, .max = KTRAMP_JMP_SIZE, .addr = p->springboard->addr,
+	};
+
+	ktramp_synthesize_jump(&e, KTRAMP_JMP_SIZE, p->code);
 }

@@ -166,6 +166,36 @@ void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 s
 	}
 }
 
+/**
+ * ktramp_func_tail() - where the padding behind a function's last instruction begins
+ * @func: the function, scanned, and marked with all that is known to enter it
+ *
+ * Padding is nops and int3 that nothing enters and that control does not fall into. An int3
+ * right behind the last instruction is none: it keeps a CPU from speculating straight on.
+ *
+ * Return: an offset in @func, or its size if it has no padding that can be told.
+ */
+u32 ktramp_func_tail(const struct ktramp_func *func)
+{
+	struct ktramp_insn insn;
+	bool ended = false;
+	u32 at, tail = 0;
+
+	if (func->known < func->size || func->indirect >= 0)
+		return func->size;
+	for (at = 0; at < func->known; at += insn.len) {
+		ktramp_func_decode(func, at, &insn);
+		if ((func->code[at] == INT3 || (insn.attr & KTRAMP_A_NOP)) &&
+		    !(func->marks[at] & (KTRAMP_M_ENTER | KTRAMP_M_OWNED)))
+			continue;
+		ended = ktramp_insn_ends_flow(&insn);
+		tail = at + insn.len;
+	}
+	if (!ended)
+		return func->size;
+	return tail < func->size && func->code[tail] == INT3 ? tail + 1 : tail;
+}
+
 /* The offset of a branch in @func that goes to offset @to, or -1: it comes from elsewhere. */
 s64 ktramp_func_source(const struct ktramp_func *func, u32 to)
 {

@@ -32,6 +32,16 @@ struct ktramp_func {
 };
 
 /**
+ * struct ktramp_gap - bytes between functions that nothing executes
+ * @addr: address of the first
+ * @len: how many
+ */
+struct ktramp_gap {
+	u64 addr;
+	u32 len;
+};
+
+/**
  * struct ktramp_thunks - how indirect jumps look in this kernel
  * @start: first byte of the retpolines; a jump to one is an indirect jump
  * @end: behind their last byte
@@ -49,6 +59,7 @@ int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_in
 void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thunks);
 void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 size);
 s32 ktramp_func_ftrace(const struct ktramp_func *func);
+u32 ktramp_func_tail(const struct ktramp_func *func);
 s64 ktramp_func_source(const struct ktramp_func *func, u32 to);
 
 /* Where a relative branch at @off goes, as an offset in the function (may be outside). */

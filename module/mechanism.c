@@ -350,6 +350,7 @@ const char *ktramp_tactic_name(unsigned int tactic)
 		[KTRAMP_TACTIC_REENCODE] = "reencode",
 		[KTRAMP_TACTIC_PUN] = "pun",
 		[KTRAMP_TACTIC_FTRACE] = "ftrace",
+		[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 	};
 
 	return tactic < ARRAY_SIZE(names) && names[tactic] ? names[tactic] : "unknown";

@@ -15,6 +15,7 @@
 
 #define INT3		0xcc
 #define JMP32		0xe9
+#define JMP8		0xeb
 
 /* cs: ignored by jmp rel32 */
 #define PREFIX		0x2e
@@ -67,6 +68,7 @@ int ktramp_plan_site(struct ktramp_site *site, const struct ktramp_func *func, u
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_BOUNDARY,
 				     "+0x%x is inside the instruction at +0x%x", off, at);
 	site->func = *func;
+	site->gaps = NULL;
 	site->off = off;
 	site->addr = func->addr + off;
 	ktramp_func_decode(func, off, &site->insn);
@@ -259,6 +261,74 @@ static int plan_pins(const struct ktramp_site *site, struct ktramp_region *regio
 	return 0;
 }
 
+/* The lowest address in a gap for a jump that a short jump at the site reaches, or 0. */
+static u64 place_springboard(const struct ktramp_site *site, const struct ktramp_region *region,
+			     const struct ktramp_gap *gap)
+{
+	u64 from = site->addr + KTRAMP_JMP8_SIZE;
+	u64 addr = gap->addr;
+
+	if (addr < from - KTRAMP_JMP8_BACK)
+		addr = from - KTRAMP_JMP8_BACK;
+	/* The region may have taken the gap's first bytes itself. */
+	if (addr < site->addr + region->len && addr + KTRAMP_JMP_SIZE > site->addr)
+		addr = site->addr + region->len;
+	if (addr + KTRAMP_JMP_SIZE > gap->addr + gap->len || addr > from + KTRAMP_JMP8_ON)
+		return 0;
+	return addr;
+}
+
+/*
+ * A jump of 2 bytes to one of 5 in the padding between functions: it displaces less, so that
+ * less can be in its way. As e9patch's tactic T3 does with code that it displaces for it
+ * (Duck et al., PLDI 2020).
+ */
+static int plan_springboard(const struct ktramp_site *site, struct ktramp_region *region,
+			    struct ktramp_refusal *r)
+{
+	unsigned int i;
+	int err;
+
+	err = displace(site, KTRAMP_JMP8_SIZE, region, r) ?: plan_pins(site, region, r);
+	if (err)
+		return err;
+	region->tactic = KTRAMP_TACTIC_SPRINGBOARD;
+	for (i = 0; i < site->gaps->nr && !region->springboard; i++)
+		region->springboard = place_springboard(site, region, &site->gaps->gap[i]);
+	if (region->springboard)
+		return 0;
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_SHORT, "no padding is within reach");
+}
+
+/**
+ * ktramp_plan_may_spring() - could a springboard serve what was refused?
+ * @r: the refusal of a site without gaps
+ *
+ * Return: false if the reason is one that gaps do not change.
+ */
+bool ktramp_plan_may_spring(const struct ktramp_refusal *r)
+{
+	switch (r->reason) {
+	case KTRAMP_R_SHORT:
+	case KTRAMP_R_TARGETED:
+	case KTRAMP_R_PATCHED:
+	case KTRAMP_R_TRAPS:
+	case KTRAMP_R_FAULTS:
+	case KTRAMP_R_REGION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What an earlier tactic was refused for is no refusal. */
+static int planned(struct ktramp_refusal *r)
+{
+	r->reason = KTRAMP_R_NONE;
+	r->why[0] = '\0';
+	return 0;
+}
+
 /**
  * ktramp_plan_region() - find the displaced region of a jump at a site
  * @site: the site
@@ -268,7 +338,8 @@ static int plan_pins(const struct ktramp_site *site, struct ktramp_region *regio
  * Where something else enters the bytes of the jump, the displacement must have a 0xcc
  * there, which the breakpoint handler serves with the displaced instruction's copy: "pins",
  * after instruction punning (Chamith et al., PLDI 2017). Only the two low bytes of a
- * displacement can be chosen; prefixes move them to where they are wanted.
+ * displacement can be chosen; prefixes move them to where they are wanted. What has no region
+ * of 5 bytes, but gaps around it, may have a springboard.
  *
  * Return: 0, or -EOPNOTSUPP, -EBUSY, -EILSEQ with the reason.
  */
@@ -286,15 +357,15 @@ int ktramp_plan_region(const struct ktramp_site *site, struct ktramp_region *reg
 	if (site->func.known < site->func.size)
 		return refuse_unknown(&site->func, r);
 	err = displace(site, KTRAMP_JMP_SIZE, region, r) ?: plan_pins(site, region, r);
-	if (!err || r->reason != KTRAMP_R_TARGETED)
-		return err;
-	for (prefixes = 1; prefixes <= KTRAMP_PREFIXES_MAX; prefixes++)
+	if (!err)
+		return 0;
+	prefixes = r->reason == KTRAMP_R_TARGETED ? 1 : KTRAMP_PREFIXES_MAX + 1;
+	for (; prefixes <= KTRAMP_PREFIXES_MAX; prefixes++)
 		if (!displace(site, KTRAMP_JMP_SIZE + prefixes, region, &later) &&
-		    !plan_pins(site, region, &later)) {
-			r->reason = KTRAMP_R_NONE;
-			r->why[0] = '\0';
-			return 0;
-		}
+		    !plan_pins(site, region, &later))
+			return planned(r);
+	if (site->gaps && !plan_springboard(site, region, &later))
+		return planned(r);
 	return err;
 }
 
@@ -347,11 +418,15 @@ int ktramp_synthesize_region(struct ktramp_emit *e, const struct ktramp_site *si
 /**
  * ktramp_synthesize_jump() - write the jump itself, prefixed to a length
  * @e: where to
- * @len: bytes, at least %KTRAMP_JMP_SIZE
- * @target: where it goes
+ * @len: bytes: at least %KTRAMP_JMP_SIZE, or %KTRAMP_JMP8_SIZE
+ * @target: where it goes: of a short jump within its reach, as planned
  */
 void ktramp_synthesize_jump(struct ktramp_emit *e, unsigned int len, u64 target)
 {
+	if (len == KTRAMP_JMP8_SIZE) {
+		ktramp_emit(e, JMP8, target - (e->addr + e->len + KTRAMP_JMP8_SIZE));
+		return;
+	}
 	for (; len > KTRAMP_JMP_SIZE; len--)
 		ktramp_emit(e, PREFIX);
 	ktramp_emit_jmp(e, target);

@@ -16,6 +16,11 @@
 /* e9 rel32 */
 #define KTRAMP_JMP_SIZE		5
 
+/* eb rel8, and how far it leads, counted from behind it */
+#define KTRAMP_JMP8_SIZE	2
+#define KTRAMP_JMP8_BACK	128
+#define KTRAMP_JMP8_ON		127
+
 /* Prefixes that move the jump's displacement to where a 0xcc is wanted. */
 #define KTRAMP_PREFIXES_MAX	3
 
@@ -27,18 +32,33 @@
 /* Of the displacement's bytes, two can be chosen: slots are 1 MiB, 2^16 times 16 bytes. */
 #define KTRAMP_PINS_MAX		2
 
+/* Gaps that one site is told of. */
+#define KTRAMP_GAPS_MAX		8
+
+/**
+ * struct ktramp_gaps - where springboards could be
+ * @nr: how many there are
+ * @gap: they are free: no other probe is to change them
+ */
+struct ktramp_gaps {
+	unsigned int nr;
+	struct ktramp_gap gap[KTRAMP_GAPS_MAX];
+};
+
 /**
  * struct ktramp_site - a decoded site
  * @func: the function around it
  * @off: offset of the site in @func
  * @addr: address of the site
  * @insn: its instruction
+ * @gaps: gaps around, or NULL if nobody looked for any
  */
 struct ktramp_site {
 	struct ktramp_func func;
 	u32 off;
 	u64 addr;
 	struct ktramp_insn insn;
+	const struct ktramp_gaps *gaps;
 };
 
 /**
@@ -56,13 +76,14 @@ struct ktramp_pin {
  * @len: bytes, at least @jump
  * @nr: instructions; padding behind the last one does not count
  * @copied: bytes of their relocated copy, once it is synthesized
- * @jump: bytes of the jump: %KTRAMP_JMP_SIZE and a prefix or more
+ * @jump: bytes of the jump: %KTRAMP_JMP_SIZE and a prefix or more, or %KTRAMP_JMP8_SIZE
  * @nr_pins: entries of @pin
  * @tactic: &enum ktramp_tactic
  * @ends: control never falls out of the region's end
  * @entered: bit k: nothing falls into the instruction at offset k, so a branch must lead there
  * @at: offsets of the instructions
  * @pin: where control may enter the jump
+ * @springboard: address of the jump that a short one at the site goes to, or 0
  */
 struct ktramp_region {
 	u8 len;
@@ -75,6 +96,7 @@ struct ktramp_region {
 	u8 entered;
 	u8 at[KTRAMP_JUMP_MAX];
 	struct ktramp_pin pin[KTRAMP_PINS_MAX];
+	u64 springboard;
 };
 
 /**
@@ -93,6 +115,7 @@ int ktramp_plan_site(struct ktramp_site *site, const struct ktramp_func *func, u
 		     struct ktramp_refusal *r);
 int ktramp_plan_region(const struct ktramp_site *site, struct ktramp_region *region,
 		       struct ktramp_refusal *r);
+bool ktramp_plan_may_spring(const struct ktramp_refusal *r);
 int ktramp_plan_copy(const struct ktramp_site *site, struct ktramp_refusal *r);
 struct ktramp_place ktramp_plan_place(const struct ktramp_site *site,
 				      const struct ktramp_region *region);

@@ -12,6 +12,7 @@
 
 #include "admit.h"
 #include "arm.h"
+#include "claim.h"
 #include "mechanism.h"
 #include "native.h"
 #include "probe.h"
@@ -63,6 +64,8 @@ unsigned int ktramp_probe_memory(const struct ktramp_probe *p)
 		memory += ksize(p->native);
 	if (p->pins)
 		memory += ksize(p->pins);
+	if (p->springboard)
+		memory += ksize(p->springboard);
 	return memory + round_up(p->code_len, KTRAMP_SLOT_UNIT);
 }
 
@@ -72,6 +75,7 @@ static void probe_free(struct kref *ref)
 	struct ktramp_probe *p = container_of(ref, struct ktramp_probe, ref);
 
 	ktramp_slot_free(p->code, p->code_len);
+	ktramp_springboard_release(p);
 	kfree(p->pins);
 	if (p->handler == KTRAMP_BPF)
 		ktramp_bpf_free(p->bpf);

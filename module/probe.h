@@ -32,6 +32,16 @@ struct ktramp_pins {
 };
 
 /**
+ * struct ktramp_springboard - a jump to the detour in padding, where a short one at the site goes
+ * @addr: where it stands while the probe is armed
+ * @before: the padding
+ */
+struct ktramp_springboard {
+	unsigned long addr;
+	u8 before[KTRAMP_JMP_SIZE];
+};
+
+/**
  * struct ktramp_probe - one probe
  * @trap: served when the int3 at the site is hit; hashed while the text may hold one. With
  *	%KTRAMP_TACTIC_FTRACE its node is in entry.c's table instead
@@ -46,6 +56,7 @@ struct ktramp_pins {
  * @resume: where a hit goes on after the handler: the copy in the slot, or the
  *	relocated instructions in the detour
  * @pins: int3s inside the jump, NULL if nothing goes there
+ * @springboard: NULL without %KTRAMP_TACTIC_SPRINGBOARD
  * @id: number, unique while the module is loaded
  * @code_len: bytes at @code
  * @relocated: offset of the displaced instructions' copy in @code
@@ -86,6 +97,7 @@ struct ktramp_probe {
 	unsigned long code;
 	unsigned long resume;
 	struct ktramp_pins *pins;
+	struct ktramp_springboard *springboard;
 	struct kref ref;
 	u32 id;
 	u32 pid;

@@ -106,7 +106,7 @@ uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's 
 uint32_t handler_usual(uint32_t handlers);	/* of a mechanism's, the one it is compared by */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);
-#define NR_TACTICS	(KTRAMP_TACTIC_FTRACE + 1)
+#define NR_TACTICS	(KTRAMP_TACTIC_SPRINGBOARD + 1)
 const char *kind_name(uint32_t kind);
 const char *reason_name(uint32_t reason);
 #define NR_REASONS	64	/* more than there are */

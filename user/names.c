@@ -26,6 +26,7 @@ static const char *const tactics[] = {
 	[KTRAMP_TACTIC_REENCODE] = "reencode",
 	[KTRAMP_TACTIC_PUN]	= "pun",
 	[KTRAMP_TACTIC_FTRACE]	= "ftrace",
+	[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 };
 
 static const char *const kinds[] = {

@@ -191,6 +191,7 @@ enum ktramp_reason {
  * @KTRAMP_TACTIC_PUN: something branches into the jump: the displacement has an int3
  *	there, from which its handler goes on in the copy
  * @KTRAMP_TACTIC_FTRACE: at a function's entry: ftrace's own call is used, nothing displaced
+ * @KTRAMP_TACTIC_SPRINGBOARD: a jump of 2 bytes goes to one of 5 in the padding between functions
  */
 enum ktramp_tactic {
 	KTRAMP_TACTIC_NONE	= 0,
@@ -198,6 +199,7 @@ enum ktramp_tactic {
 	KTRAMP_TACTIC_REENCODE	= 2,
 	KTRAMP_TACTIC_PUN	= 3,
 	KTRAMP_TACTIC_FTRACE	= 4,
+	KTRAMP_TACTIC_SPRINGBOARD = 5,
 };
 
 /**
@@ -425,6 +427,8 @@ struct ktramp_batch {
  * @filtered: (out) hits of other processes than @pid
  * @pid: (out) the process it is for, 0 for all
  * @reserved: 0
+ * @springboard: (out) address of the jump in padding that the one at the site goes to; 0 if
+ *	there is none (&enum ktramp_tactic) or hidden
  *
  * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT).
  */
@@ -455,6 +459,7 @@ struct ktramp_probe_info {
 	__u64 filtered;
 	__u32 pid;
 	__u32 reserved;
+	__u64 springboard;
 };
 
 /**
@@ -489,11 +494,13 @@ struct ktramp_cpu_stat {
  * @KTRAMP_CODE_SITE: the function's bytes from the site on, as they are now
  * @KTRAMP_CODE_SLOT: the out-of-line copy
  * @KTRAMP_CODE_DETOUR: what the jump lands in
+ * @KTRAMP_CODE_SPRINGBOARD: the 5 bytes of padding that a springboard takes, as they are now
  */
 enum ktramp_code_part {
 	KTRAMP_CODE_SITE	= 1,
 	KTRAMP_CODE_SLOT	= 2,
 	KTRAMP_CODE_DETOUR	= 3,
+	KTRAMP_CODE_SPRINGBOARD	= 4,
 };
 
 /**
