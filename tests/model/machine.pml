@@ -17,6 +17,8 @@
  *	armed   int3      int3      -
  *	jump    [ jmp     int3 ............ ]
  *
+ * SPRINGBOARD: the jump leads to another one, in padding that nobody else executes.
+ *
  * Stale fetch. A CPU may execute any mix of the values a byte has had since the CPU's last
  * serialising event. vis[] is, per CPU, the set of those values. An instruction is fetched
  * and executed in one step of the model: bytes fetched earlier are in the set as well.
@@ -75,6 +77,11 @@
 #define S1_P2		16
 #define SLOT0		(S0_FREE | S0_P1 | S0_P2)
 #define SLOT1		(S1_FREE | S1_P2)
+/* And in the padding: what was there, or the jump to a probe's detour. */
+#define B_PAD		32
+#define B_P1		64
+#define B_P2		128
+#define BOARD		(B_PAD | B_P1 | B_P2)
 
 /* Where a context is. From IN_TRAP on it is in a #BP handler, with interrupts off. */
 #define OUT		0	/* outside, or at b0: may schedule() */
@@ -85,14 +92,15 @@
 #define BACK		5	/* the detour's jump back */
 #define STEP_A		6	/* the copy in a slot */
 #define STEP_INT3	7	/* the int3 behind it */
-#define IN_TRAP		8
-#define TRAP		8	/* hit the int3 at the site; not looked up yet */
-#define HANDLER		9	/* found; the handler runs */
-#define DONE		10	/* hit the int3 behind the copy; not looked up yet */
-#define RETURN		11	/* found; will return behind A */
-#define WALK		12	/* looks for someone else's int3, and is at a trap of ours */
-#define PIN		13	/* hit the int3 inside the jump; not looked up yet */
-#define PIN_FOUND	14	/* found; goes on in the copy of B */
+#define AT_BOARD	8	/* at the springboard's jump */
+#define IN_TRAP		9
+#define TRAP		9	/* hit the int3 at the site; not looked up yet */
+#define HANDLER		10	/* found; the handler runs */
+#define DONE		11	/* hit the int3 behind the copy; not looked up yet */
+#define RETURN		12	/* found; will return behind A */
+#define WALK		13	/* looks for someone else's int3, and is at a trap of ours */
+#define PIN		14	/* hit the int3 inside the jump; not looked up yet */
+#define PIN_FOUND	15	/* found; goes on in the copy of B */
 
 /* What a pass did: the handler, A, B. Each exactly once. */
 #define DID_HANDLER	1
@@ -105,9 +113,9 @@
 mtype = { DEAD, MOVING, ONLINE };
 
 byte mem = B0_OLD | B1_OLD | B2_OLD;
-byte smem = S0_FREE | S1_FREE;
+byte smem = S0_FREE | S1_FREE | B_PAD;
 byte vis[2] = B0_OLD | B1_OLD | B2_OLD;
-byte svis[2] = S0_FREE | S1_FREE;
+byte svis[2] = S0_FREE | S1_FREE | B_PAD;
 
 byte pc[4] = OUT;
 byte probe[4];			/* whose code or trap the context is in */
@@ -140,7 +148,8 @@ bool tail_changed;		/* nobody is in the middle */
 bool quiet;
 
 /* Never set: they give the failed assertion a name. */
-bit torn, in_the_middle, lost_hit, not_once, unknown_int3, stale_slot, freed_probe, slow_hit;
+bit torn, in_the_middle, lost_hit, not_once, unknown_int3, stale_slot, stale_springboard,
+	freed_probe, slow_hit;
 
 #ifdef NO_PROMISES
 #define promise(x)	skip
@@ -181,6 +190,12 @@ inline fetch_slot(c, x)
 	:: probe[x] == 2 && !slot2 -> assert((svis[c] & SLOT0) == S0_P2 || stale_slot)
 	:: probe[x] == 2 && slot2 -> assert((svis[c] & SLOT1) == S1_P2 || stale_slot)
 	fi
+}
+
+/* So must those in the padding. */
+inline fetch_board(c, x)
+{
+	assert((svis[c] & BOARD) == (probe[x] == 1 -> B_P1 : B_P2) || stale_springboard)
 }
 
 inline handle(x)
@@ -262,6 +277,10 @@ inline execute(c, x)
 		SAY(("@run %d %d jmp %d\n", c, x, vis[c]))
 		assert((vis[c] & (B1 | B2)) == (B1_JMP | B2_JMP) || torn);
 		probe[x] = jump_to;
+#ifdef SPRINGBOARD
+		pc[x] = AT_BOARD
+	:: pc[x] == AT_BOARD -> SAY(("@run %d %d springboard 0\n", c, x)) fetch_board(c, x);
+#endif
 		pc[x] = DETOUR
 	:: pc[x] == OUT && (vis[c] & B0_OLD) ->
 		SAY(("@run %d %d A %d\n", c, x, vis[c]))

@@ -13,9 +13,9 @@
 #include "machine.pml"
 
 /*
- * The steps. Numbers from 16 on are destroy_set() of module/probe.c: (16) wait, (17) forget
- * the second int3, (18) plain RCU for who just looks at it, (19) free. (0) is building the
- * code out of line. NO_SYNC and NO_WAIT say which sync or wait is left out; NO_TASKS and
+ * The steps. Numbers from 18 on are destroy_set() of module/probe.c: (18) wait, (19) forget
+ * the second int3, (20) plain RCU for who just looks at it, (21) free. (0) is building the
+ * code out of line, and the springboard. NO_SYNC and NO_WAIT say which sync or wait is left out; NO_TASKS and
  * NO_RUDE leave out that half of a wait.
  */
 #ifndef NO_SYNC
@@ -125,7 +125,7 @@ inline free()
 #endif
 #define S5	atomic { tail_changed = true; jump_to = p }; pin_5(); atomic { write(B2, B2_JMP) }
 #define S6	sync(6)
-#define S7	atomic { write(B0, B0_JMP) }
+#define S7	atomic { write(B0, B0_JMP) }; spring_late()
 #define S8	sync(8); quiet = true
 
 #define S9	atomic { quiet = false; write(B0, B0_INT3) }
@@ -136,9 +136,27 @@ inline free()
 #define S14	sync(14)
 #define S15	atomic { trap = 0; jump_to = 0 }
 
-#define S16	wait(16)
-#define S17	if :: dones & BIT(q) -> dones = dones & ~BIT(q); synchronize_rcu(18) :: else fi
-#define S19	atomic { free() }
+/* Before anything leads there; again padding when nobody is at the jump any more. */
+#ifdef SPRINGBOARD
+#define spring()	only_jump(atomic { write_slot(BOARD, (p == 1 -> B_P1 : B_P2)) })
+#define S16	only_jump(wait(16))
+#define S17	only_jump(atomic { write_slot(BOARD, B_PAD) })
+#else
+#define spring()	skip
+#define S16	skip
+#define S17	skip
+#endif
+#ifdef SPRING_LATE
+#define S0	skip
+#define spring_late()	spring()
+#else
+#define S0	spring()
+#define spring_late()	skip
+#endif
+
+#define S18	wait(18)
+#define S19	if :: dones & BIT(q) -> dones = dones & ~BIT(q); synchronize_rcu(20) :: else fi
+#define S21	atomic { free() }
 
 /* Their order, and wrong ones. What is only for a jump stands apart. */
 #if defined(BUILD_LATE)
@@ -150,7 +168,7 @@ inline free()
 #elif defined(TAIL_FIRST)
 #define ARM		only_jump(S5); S1; S2; S3
 #else
-#define ARM		S1; S2; S3
+#define ARM		S0; S1; S2; S3
 #endif
 
 #if defined(WAIT_FIRST)
@@ -176,13 +194,13 @@ inline free()
 #elif defined(UNHASH_BEFORE_14)
 #define DISARM		S13; S15; S14
 #else
-#define DISARM		S13; S14; S15
+#define DISARM		S13; S14; S15; S16; S17
 #endif
 
 #if defined(UNHASH_DONE_EARLY)
-#define DESTROY		S17; S16; S19
+#define DESTROY		S19; S18; S21
 #else
-#define DESTROY		S16; S17; S19
+#define DESTROY		S18; S19; S21
 #endif
 
 proctype patcher()

@@ -11,6 +11,7 @@ BEGIN {
 	did["B"] = "executes the original instruction B"
 	did["int3"] = "executes the int3, and takes #BP"
 	did["jmp"] = "executes the jump"
+	did["springboard"] = "executes the springboard, which jumps to the detour"
 	did["detour"] = "is in the detour, and calls the handler"
 	did["copy-A"] = "executes the copy of A"
 	did["copy-B"] = "executes the copy of B"
