@@ -87,7 +87,7 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 	uint32_t length = MIN(probe->length, KTRAMP_BYTES_MAX);
 
 	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o,"
-			 " s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
 			 "type", "probe",
 			 "id", (json_int_t)probe->id,
 			 "site", probe->site,
@@ -105,6 +105,7 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 			 "address", json_address(probe->address),
 			 "slot", json_address(probe->slot),
 			 "detour", json_address(probe->detour),
+			 "springboard", json_address(probe->springboard),
 			 "slot_len", (json_int_t)probe->slot_len,
 			 "detour_len", (json_int_t)probe->detour_len,
 			 "memory", (json_int_t)probe->memory,

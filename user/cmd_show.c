@@ -33,6 +33,7 @@ struct show {
 	struct view view;
 	struct ktramp_run run;
 	struct ktramp_regs regs;
+	struct listing padding;	/* of a springboard, before */
 	char listed[512];	/* the kernel's line on its kprobe, or empty */
 };
 
@@ -158,7 +159,12 @@ static int create(struct show *show)
 	}
 	show->id = create.id;
 	err = show->handler == KTRAMP_BPF ? load_program(show) : 0;
-	return err ? err : read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
+	if (!err)
+		err = read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
+	if (!err)
+		err = read_code(show, KTRAMP_CODE_SPRINGBOARD, VIEW_SPRINGBOARD);
+	show->padding = show->view.listing[VIEW_SPRINGBOARD];
+	return err;
 }
 
 static int attach_program(struct show *show)
@@ -230,6 +236,8 @@ static int inspect(struct show *show)
 		return complain("look at the probe", err, "");
 	err = read_code(show, KTRAMP_CODE_SITE, VIEW_ARMED);
 	if (!err)
+		err = read_code(show, KTRAMP_CODE_SPRINGBOARD, VIEW_SPRINGBOARD);
+	if (!err)
 		err = read_code(show, KTRAMP_CODE_SLOT, VIEW_SLOT);
 	if (!err)
 		err = read_code(show, KTRAMP_CODE_DETOUR, VIEW_DETOUR);
@@ -272,6 +280,18 @@ static int inspect_watched(struct show *show)
 	return err ? err : detach_err;
 }
 
+/* A springboard's padding is text that was changed, too. */
+static int check_padding(struct show *show)
+{
+	struct listing *springboard = &show->view.listing[VIEW_SPRINGBOARD];
+	const struct listing armed = *springboard;
+	int err = read_code(show, KTRAMP_CODE_SPRINGBOARD, VIEW_SPRINGBOARD);
+
+	show->restored &= !memcmp(springboard->code, show->padding.code, springboard->length);
+	*springboard = armed;
+	return err;
+}
+
 static int take_away(struct show *show)
 {
 	struct ktramp_probe_info *after = &show->after;
@@ -287,6 +307,8 @@ static int take_away(struct show *show)
 	show->restored = !memcmp(after->before, after->now,
 				 MIN(after->length, (uint32_t)KTRAMP_BYTES_MAX));
 	err = read_code(show, KTRAMP_CODE_SITE, VIEW_AFTER);
+	if (!err)
+		err = check_padding(show);
 	if (!err && !show->hidden)
 		view_disassemble_after(&show->view, show->disasm);
 	return err;

@@ -11,6 +11,7 @@
 
 #define INT3	0xcc
 #define JMP	0xe9
+#define JMP8	0xeb
 #define CALL	0xe8
 #define PREFIX	0x2e
 
@@ -92,11 +93,14 @@ int expect_bytes(const struct expect *expect, const struct ktramp_probe_info *pr
 		 const uint8_t *now, uint32_t len, char *why, size_t size)
 {
 	uint32_t prefixes = expect->puns && probe->length > JMP_SIZE ? probe->length - JMP_SIZE : 0;
+	int first = expect->first;
 
-	if (expect->first == EXPECT_ANY)
+	if (first == EXPECT_ANY)
 		return 0;
+	if (expect->puns && probe->tactic == KTRAMP_TACTIC_SPRINGBOARD)
+		first = JMP8;
 	for (uint32_t i = 0; i <= prefixes; i++) {
-		uint8_t want = i < prefixes ? PREFIX : expect->first;
+		uint8_t want = i < prefixes ? PREFIX : first;
 
 		if (i < len && now[i] == want)
 			continue;

@@ -219,7 +219,7 @@ struct expect {
 	bool steps;		/* @bp and @db depend on the instruction */
 	bool silent;		/* calls the target, not the handler */
 	bool fleeting;		/* the state lasts only during KTRAMP_IOC_RUN */
-	bool puns;		/* may be prefixed, and have int3s where the target comes back */
+	bool puns;		/* may be prefixed, have int3s where the target comes back, be short */
 	const char *marks;	/* at the end of its line in the kernel's list, or NULL */
 };
 
@@ -348,6 +348,7 @@ unsigned int disasm_cover(struct disasm *disasm, const uint8_t *code, unsigned i
 enum view_part {
 	VIEW_BEFORE,
 	VIEW_ARMED,
+	VIEW_SPRINGBOARD,
 	VIEW_SLOT,
 	VIEW_DETOUR,
 	VIEW_AFTER,	/* the site, disarmed */

@@ -14,6 +14,7 @@
 static const char *const titles[VIEW_PARTS] = {
 	[VIEW_BEFORE]	= "site before",
 	[VIEW_ARMED]	= "site armed",
+	[VIEW_SPRINGBOARD] = "springboard",
 	[VIEW_SLOT]	= "slot",
 	[VIEW_DETOUR]	= "detour",
 	[VIEW_AFTER]	= "site after",
@@ -150,12 +151,15 @@ static bool label_here(const struct view *view, uint64_t address, char *buf, siz
 	const struct ktramp_target_info *target = view->target;
 	const struct listing *slot = &view->listing[VIEW_SLOT];
 	const struct listing *detour = &view->listing[VIEW_DETOUR];
+	const struct listing *springboard = &view->listing[VIEW_SPRINGBOARD];
 	char symbol[KTRAMP_SITE_MAX];
 
 	snprintf(symbol, sizeof(symbol), "%.*s", (int)strcspn(target->site, "+"), target->site);
 	return label_range(buf, size, "detour", detour->length ? detour->address : 0,
 			   detour->length, address) ||
 	       label_range(buf, size, "slot", slot->length ? slot->address : 0, slot->length,
+			   address) ||
+	       label_range(buf, size, "springboard", springboard->address, springboard->length,
 			   address) ||
 	       label_range(buf, size, symbol, target->address ? target->address - target->offset :
 			   0, target->func_size, address);
@@ -220,7 +224,10 @@ int view_read(struct view *view, const struct dev *dev, uint32_t id, uint32_t pa
 
 void view_disassemble(struct view *view, struct disasm *disasm)
 {
+	struct listing *springboard = &view->listing[VIEW_SPRINGBOARD];
+
 	disassemble_site(view, disasm);
+	disasm_range(disasm, springboard, 0, springboard->length, ORIGIN_PROBE);
 	for (enum view_part part = VIEW_SLOT; part <= VIEW_DETOUR; part++)
 		disassemble_copy(view, disasm, part);
 	annotate(view, VIEW_BEFORE, VIEW_DETOUR);
@@ -285,12 +292,17 @@ static void print_legend(const struct view *view)
 		printf("  - left over, not executed while armed\n");
 }
 
+static bool is_elsewhere(enum view_part part)
+{
+	return part == VIEW_SLOT || part == VIEW_DETOUR || part == VIEW_SPRINGBOARD;
+}
+
 /* Offsets count from the function at the site, from the first byte elsewhere. */
 static unsigned int origin_of(const struct view *view, enum view_part part)
 {
 	const struct ktramp_target_info *target = view->target;
 
-	if (part == VIEW_SLOT || part == VIEW_DETOUR)
+	if (is_elsewhere(part))
 		return 0;
 	return target->offset + (view->listing[part].address - target->address);
 }
@@ -316,7 +328,7 @@ void view_print(const struct view *view)
 		if (!listing->length || is_restored(view, part))
 			continue;
 		printf("\n%s, at 0x%" PRIx64, titles[part], listing->address);
-		if (part == VIEW_SLOT || part == VIEW_DETOUR)
+		if (is_elsewhere(part))
 			printf(", %u bytes", listing->length);
 		printf("\n");
 		print_listing(listing, origin_of(view, part), bytes_width, text_width);

@@ -8,6 +8,7 @@
 
 #define PREFIX		0x2e
 #define JMP_REL32	0xe9
+#define JMP_REL8	0xeb
 #define INT3		0xcc
 
 #define FUNCTION_MAX	65536	/* instructions */
@@ -56,6 +57,9 @@ static int try_one(struct site_plan *sp, struct plan *plan)
 		sp->view.probe = plan->probe;
 		err = view_read(&sp->view, sp->dev, create.id, KTRAMP_CODE_SITE, VIEW_BEFORE);
 		if (!err)
+			err = view_read(&sp->view, sp->dev, create.id, KTRAMP_CODE_SPRINGBOARD,
+					VIEW_SPRINGBOARD);
+		if (!err)
 			err = view_read(&sp->view, sp->dev, create.id, KTRAMP_CODE_SLOT, VIEW_SLOT);
 		if (!err)
 			err = view_read(&sp->view, sp->dev, create.id, KTRAMP_CODE_DETOUR,
@@ -93,6 +97,15 @@ static int try_all(struct site_plan *sp, const struct ktramp_mechanism_info *cho
 	return 0;
 }
 
+static void write_jump(struct listing *listing, uint32_t length, uint64_t to)
+{
+	int32_t rel = to - (listing->address + length);
+
+	memset(listing->code, PREFIX, length);
+	listing->code[length - 5] = JMP_REL32;
+	memcpy(&listing->code[length - 4], &rel, sizeof(rel));
+}
+
 /* The bytes that arming would write; the probe's code says where the jump would go. */
 static void write_site(struct site_plan *sp)
 {
@@ -100,16 +113,17 @@ static void write_site(struct site_plan *sp)
 	struct listing *armed = &sp->view.listing[VIEW_ARMED];
 	const struct ktramp_probe_info *probe = &sp->chosen->probe;
 	uint32_t length = MIN(probe->length, before->length);
-	int32_t rel = probe->detour - (probe->address + length);
 
 	*armed = *before;
 	if (!probe->detour) {
 		armed->code[0] = INT3;
-		return;
+	} else if (probe->springboard) {
+		armed->code[0] = JMP_REL8;
+		armed->code[1] = probe->springboard - (probe->address + length);
+		write_jump(&sp->view.listing[VIEW_SPRINGBOARD], 5, probe->detour);
+	} else {
+		write_jump(armed, length, probe->detour);
 	}
-	memset(armed->code, PREFIX, length);
-	armed->code[length - 5] = JMP_REL32;
-	memcpy(&armed->code[length - 4], &rel, sizeof(rel));
 }
 
 static int read_function(struct site_plan *sp)

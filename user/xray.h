@@ -163,8 +163,8 @@ struct xray_calls {
 	struct {
 		uint64_t start;
 		uint64_t end;
-		bool detour;
-	} own_code[2];		/* slot and detour; end 0: none */
+		uint32_t part;	/* enum ktramp_code_part */
+	} own_code[3];		/* slot, detour, springboard; end 0: none */
 	size_t nr_funcs;
 	struct func *func;
 	size_t nr_insns;

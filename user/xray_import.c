@@ -135,6 +135,18 @@ static void fill_listing(struct view *view, const json_t *part, enum view_part t
 	view->copied[to] = json_count(part, "copied");
 }
 
+static enum view_part view_part_of(json_int_t which)
+{
+	switch (which) {
+	case KTRAMP_CODE_SLOT:
+		return VIEW_SLOT;
+	case KTRAMP_CODE_SPRINGBOARD:
+		return VIEW_SPRINGBOARD;
+	default:
+		return VIEW_DETOUR;
+	}
+}
+
 static void fill_listings(struct view *view, const json_t *line, bool armed)
 {
 	json_t *part;
@@ -146,8 +158,7 @@ static void fill_listings(struct view *view, const json_t *line, bool armed)
 		if (which == KTRAMP_CODE_SITE)
 			fill_listing(view, part, armed ? VIEW_ARMED : VIEW_BEFORE);
 		else if (armed)
-			fill_listing(view, part, which == KTRAMP_CODE_SLOT ? VIEW_SLOT :
-								VIEW_DETOUR);
+			fill_listing(view, part, view_part_of(which));
 	}
 }
 
@@ -218,7 +229,7 @@ static void find_own_code(struct xray_calls *calls, const json_t *line)
 		calls->own_code[n].start = address(part, "address");
 		calls->own_code[n].end = calls->own_code[n].start +
 			parse_hex(json_text(part, "bytes"), bytes, sizeof(bytes));
-		calls->own_code[n++].detour = which == KTRAMP_CODE_DETOUR;
+		calls->own_code[n++].part = which;
 	}
 }
 

@@ -265,7 +265,7 @@ static json_t *code_json(const struct dev *dev, uint32_t id)
 {
 	json_t *parts = json_array();
 
-	for (uint32_t part = KTRAMP_CODE_SITE; id && part <= KTRAMP_CODE_DETOUR; part++) {
+	for (uint32_t part = KTRAMP_CODE_SITE; id && part <= KTRAMP_CODE_SPRINGBOARD; part++) {
 		struct ktramp_code code;
 
 		if (dev_code(dev, id, part, &code))

@@ -72,19 +72,41 @@ static enum func_kind kind_of(const struct symbol *symbol)
 	return is_entry(symbol->name) ? FUNC_ENTRY : FUNC_KERNEL;
 }
 
+/* Of the probe's code out of line: which, or -1. */
+static int find_own(const struct xray_calls *calls, uint64_t address)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(calls->own_code); i++)
+		if (address >= calls->own_code[i].start && address < calls->own_code[i].end)
+			return i;
+	return -1;
+}
+
+static const char *own_name(uint32_t part)
+{
+	switch (part) {
+	case KTRAMP_CODE_SLOT:
+		return "slot";
+	case KTRAMP_CODE_SPRINGBOARD:
+		return "springboard";
+	default:
+		return "detour";
+	}
+}
+
 static void describe(struct func *func, const struct xray_calls *calls, uint64_t address)
 {
+	int own = find_own(calls, address);
 	const struct symbol *symbol;
 
 	*func = (struct func){ .start = address, .end = address + 1 };
-	for (size_t i = 0; i < ARRAY_SIZE(calls->own_code); i++) {
-		if (address < calls->own_code[i].start || address >= calls->own_code[i].end)
-			continue;
-		func->start = calls->own_code[i].start;
-		func->end = calls->own_code[i].end;
-		func->kind = calls->own_code[i].detour ? FUNC_DETOUR : FUNC_SLOT;
-		snprintf(func->name, sizeof(func->name), "%s",
-			 calls->own_code[i].detour ? "detour" : "slot");
+	if (own >= 0) {
+		uint32_t part = calls->own_code[own].part;
+
+		func->start = calls->own_code[own].start;
+		func->end = calls->own_code[own].end;
+		/* A springboard is the detour's first jump. */
+		func->kind = part == KTRAMP_CODE_SLOT ? FUNC_SLOT : FUNC_DETOUR;
+		snprintf(func->name, sizeof(func->name), "%s", own_name(part));
 		snprintf(func->module, sizeof(func->module), "ktramp");
 		return;
 	}
@@ -103,10 +125,14 @@ static void describe(struct func *func, const struct xray_calls *calls, uint64_t
 
 static int func_at(struct xray_calls *calls, uint64_t address, unsigned int *index)
 {
+	int own = find_own(calls, address);
 	struct func *grown;
 
 	for (size_t i = 0; i < calls->nr_funcs; i++) {
 		if (address < calls->func[i].start || address >= calls->func[i].end)
+			continue;
+		/* A springboard is in some function's padding. */
+		if (own >= 0 && calls->func[i].start != calls->own_code[own].start)
 			continue;
 		*index = i;
 		return 0;
