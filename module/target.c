@@ -145,6 +145,14 @@ TARGET(cli, "pushf\n sti\n", "cli",
 TARGET(targeted, "mov %rdi, %rax\n mov $" __stringify(ROUNDS) ", %ecx\n", "inc %rcx",
 	"1: add $1, %rax\n dec %rcx\n jnz 1b\n" RETURN)
 
+/*
+ * Two loops' heads, 2 and 4 bytes behind the site: no displacement has an int3 at both. Of the
+ * padding, call thunks may want 16 bytes, and an int3 behind the ret stays (gap.c).
+ */
+TARGET(springboard, "mov %rdi, %rax\n mov $4, %ecx\n", "inc %ecx",
+	"1: dec %ecx\n 2: add $1, %rax\n dec %ecx\n jz 3f\n test $1, %cl\n jnz 2b\n"
+	"jmp 1b\n 3: " RETURN ".skip 24, 0xcc\n")
+
 /* Known numbers in the registers, for the handler that looks at them. */
 #define KNOWN(nr, reg)	"movabs $0x6b7472616d700000 + " #nr ", %" #reg "\n"
 TARGET(regs, "push %rbx\n push %r12\n push %r13\n push %r14\n push %r15\n"
@@ -208,6 +216,11 @@ static long a_and_1(long a, long b)
 static long expect_targeted(long a, long b)
 {
 	return a + 1 + ROUNDS;
+}
+
+static long a_and_3(long a, long b)
+{
+	return a + 3;
 }
 
 static long a_and_0x21(long a, long b)
@@ -301,6 +314,8 @@ static const struct ktramp_target targets[] = {
 	ROW(cli, "cli", a_only, "clears IF"),
 	ROW_ENTERED(targeted, "inc %rcx", expect_targeted, ROUNDS,
 		    "a loop comes back to 3 bytes behind it, into the jump"),
+	ROW(springboard, "inc %ecx", a_and_3,
+	    "loops come back to 2 and to 4 bytes behind it"),
 	ROW(regs, "nopl (%rax)", sum_and_1, "known numbers in the registers"),
 	{ .name = "plain", .insn = "(compiled)", .text = "C function, for comparison with the next",
 	  .fn = ktramp_target_plain, .expect = sum_and_1 },
