@@ -25,6 +25,7 @@ GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
 GUEST_TESTS += regs
+GUEST_TESTS += springboard
 GUEST_TESTS += state
 
 guest-out := $(O)/tests/guest

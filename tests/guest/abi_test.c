@@ -246,7 +246,7 @@ TEST_F(call, has_one_number_one_direction_and_one_size_only)
 
 TEST_F(device, knows_no_mechanism_target_probe_or_part_beyond_its_own)
 {
-	struct ktramp_code code = { .size = sizeof(code), .part = 4 };
+	struct ktramp_code code = { .size = sizeof(code), .part = 5 };
 	struct ktramp_mechanism_info mechanism;
 	struct ktramp_target_info target;
 	struct ktramp_probe_info probe;
@@ -576,7 +576,7 @@ TEST_F(device, opens_only_with_cap_sys_admin)
 TEST_F(device, hides_addresses_when_kptr_restrict_says_so)
 {
 	struct ktramp_code code = { .size = sizeof(code), .part = KTRAMP_CODE_DETOUR };
-	int id = kt_create(self->fd, "lea", KTRAMP_JUMP);
+	int id = kt_create(self->fd, "springboard", KTRAMP_JUMP);
 	struct ktramp_target_info target;
 	struct ktramp_probe_info probe;
 	struct ktramp_info info;
@@ -587,6 +587,7 @@ TEST_F(device, hides_addresses_when_kptr_restrict_says_so)
 	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
 	EXPECT_NE(0, probe.address);
 	EXPECT_NE(0, probe.detour);
+	EXPECT_NE(0, probe.springboard);
 	code.id = id;
 	EXPECT_EQ(0, kt_ioctl(self->fd, KTRAMP_IOC_CODE, &code));
 	EXPECT_EQ(probe.detour, code.address);
@@ -596,7 +597,7 @@ TEST_F(device, hides_addresses_when_kptr_restrict_says_so)
 	EXPECT_EQ(0, kt_info(self->fd, &info));
 	EXPECT_EQ(0, info.addresses);
 	EXPECT_EQ(0, kt_probe(self->fd, id, &probe));
-	EXPECT_EQ(0, probe.address | probe.slot | probe.detour);
+	EXPECT_EQ(0, probe.address | probe.slot | probe.detour | probe.springboard);
 	EXPECT_EQ(0, kt_target(self->fd, 0, &target));
 	EXPECT_EQ(0, target.address);
 	code = (struct ktramp_code){ .size = sizeof(code), .id = id, .part = KTRAMP_CODE_DETOUR };

@@ -73,6 +73,7 @@ static const struct row {
 	{ "sti",                 0,    0,    0,    0,    0,    EMULATES, 1, 0 },
 	{ "cli",                 0,    0,    0,    0,    0,    EMULATES, 0, 1 },
 	{ "targeted",            NOEM, 0,    0,    0,    0,    STEPS, 0, 1, 3 },
+	{ "springboard",         NOEM, 0,    0,    0,    0,    STEPS, 0, 1 },
 	{ "regs",                0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "plain",               0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "tracepoint",          PTCH, PTCH, PTCH, PTCH, PTCH, REFUSES, 0, 1 },

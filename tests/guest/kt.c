@@ -188,6 +188,11 @@ bool kt_bytes_are_armed(const struct ktramp_probe_info *probe, size_t len)
 		break;
 	case KTRAMP_JUMP:
 		changed = probe->length;
+		if (probe->tactic == KTRAMP_TACTIC_SPRINGBOARD) {
+			if (probe->now[0] != JMP8)
+				return false;
+			break;
+		}
 		for (size_t i = 0; i + JMP_SIZE < changed; i++)
 			if (probe->now[i] != PREFIX)
 				return false;

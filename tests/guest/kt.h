@@ -16,6 +16,7 @@
 #define JMP		0xe9
 #define CALL		0xe8
 #define JMP_SIZE	5
+#define JMP8		0xeb	/* to a springboard */
 #define PREFIX		0x2e	/* moves the displacement of a jump to where it is wanted */
 
 #define KPROBE_LIST	"/sys/kernel/debug/kprobes/list"

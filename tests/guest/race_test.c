@@ -106,6 +106,7 @@ VARIANT(int3_step_tf, KTRAMP_INT3_STEP_TF, "lea", 2000);
 VARIANT(int3_emulate, KTRAMP_INT3_EMULATE, "push", 2000);
 VARIANT(jump_over_one, KTRAMP_JUMP, "lea7", 10000);
 VARIANT(jump_over_two, KTRAMP_JUMP, "lea", 40);
+VARIANT(jump_by_springboard, KTRAMP_JUMP, "springboard", 40);
 VARIANT(jump_over_call, KTRAMP_JUMP, "call", 200);
 
 FIXTURE_SETUP(two_cpus)
@@ -486,7 +487,8 @@ TEST(the_module_goes_while_its_armed_probes_are_hit)
 	static const unsigned int mechanisms[] = {
 		KTRAMP_JUMP, KTRAMP_INT3_BOOST, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3,
 	};
-	static const char *const targets[] = { "lea", "nop", "push", "lea7", "cmp", "rep" };
+	static const char *const targets[] = { "lea", "nop", "push", "lea7", "cmp", "rep",
+					       "springboard" };
 	struct ktramp_create create;
 	struct ktramp_load load;
 	struct ktramp_info info;

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Springboards: a short jump at the site to a jump in padding, which is somebody else's text as
+ * much as the site is. Who may have it, what it is before and after, and who else wants it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+
+#include "kt.h"
+
+#define JMP8_SIZE	2
+#define CALLS		100
+#define TARGET		"springboard"
+#define MANY		64
+#define FUNCTIONS	2000	/* of the kernel's, to find one in */
+
+#define EVENTS	"/sys/kernel/tracing/events/kprobes/"
+#define THEIRS	"ktramp_springboard"	/* the name of a kprobe that is not ours */
+
+static int read_springboard(int fd, __u32 id, struct ktramp_code *code)
+{
+	*code = (struct ktramp_code){
+		.size = sizeof(*code), .id = id, .part = KTRAMP_CODE_SPRINGBOARD,
+	};
+	return kt_ioctl(fd, KTRAMP_IOC_CODE, code);
+}
+
+/* Where a jump in @bytes, at @address, leads. */
+static __u64 jump_to(const __u8 *bytes, __u64 address)
+{
+	__s32 rel;
+
+	if (bytes[0] == JMP8)
+		return address + JMP8_SIZE + (__s8)bytes[1];
+	memcpy(&rel, bytes + 1, sizeof(rel));
+	return bytes[0] == JMP ? address + JMP_SIZE + rel : 0;
+}
+
+FIXTURE(target) {
+	int fd;
+	int index;
+	struct ktramp_info info;
+};
+
+FIXTURE_SETUP(target)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, kt_pin(0));
+	self->index = kt_target_index(self->fd, TARGET);
+	ASSERT_LE(0, self->index);
+	ASSERT_EQ(0, kt_info(self->fd, &self->info));
+}
+
+FIXTURE_TEARDOWN(target)
+{
+	struct ktramp_info info;
+
+	close(self->fd);
+	self->fd = kt_open();
+	ASSERT_EQ(0, kt_info(self->fd, &info));
+	EXPECT_EQ(self->info.nr_probes, info.nr_probes);
+	EXPECT_EQ(self->info.slot_bytes, info.slot_bytes);
+	close(self->fd);
+}
+
+TEST_F(target, leads_to_the_detour_and_is_padding_again)
+{
+	int id = kt_create(self->fd, TARGET, KTRAMP_JUMP);
+	struct ktramp_code padding, armed, after;
+	struct ktramp_probe_info probe;
+	struct ktramp_run run;
+
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, read_springboard(self->fd, id, &padding));
+	ASSERT_EQ(JMP_SIZE, padding.length);
+	for (unsigned int round = 1; round <= 3; round++) {
+		ASSERT_EQ(0, kt_arm(self->fd, id));
+		ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+		ASSERT_EQ(0, read_springboard(self->fd, id, &armed));
+		EXPECT_EQ(KTRAMP_TACTIC_SPRINGBOARD, probe.tactic);
+		EXPECT_EQ(JMP8_SIZE, probe.length);
+		EXPECT_TRUE(kt_bytes_are_armed(&probe, sizeof(probe.now)));
+		EXPECT_EQ(probe.springboard, armed.address);
+		EXPECT_EQ(probe.springboard, jump_to(probe.now, probe.address));
+		EXPECT_EQ(probe.detour, jump_to(armed.code, armed.address));
+
+		ASSERT_EQ(0, kt_run(self->fd, self->index, id, CALLS, KTRAMP_RUN_TRAPS, &run));
+		EXPECT_EQ(CALLS, run.hits);
+		EXPECT_EQ(0, run.wrong);
+		EXPECT_EQ(0, run.bp);
+
+		ASSERT_EQ(0, kt_disarm(self->fd, id));
+		ASSERT_EQ(0, read_springboard(self->fd, id, &after));
+		EXPECT_EQ(0, memcmp(padding.code, after.code, JMP_SIZE));
+		ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+		EXPECT_TRUE(kt_bytes_are_original(&probe, sizeof(probe.now)));
+		EXPECT_EQ(round * CALLS, probe.hits);
+	}
+	EXPECT_EQ(0, kt_destroy(self->fd, id));
+}
+
+/* Closed while it is armed: the next one finds padding. */
+TEST_F(target, goes_with_its_file)
+{
+	struct ktramp_code first, second;
+	int id = kt_create(self->fd, TARGET, KTRAMP_JUMP);
+
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, read_springboard(self->fd, id, &first));
+	ASSERT_EQ(0, kt_arm(self->fd, id));
+	close(self->fd);
+	self->fd = kt_open();
+	id = kt_create(self->fd, TARGET, KTRAMP_JUMP);
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, read_springboard(self->fd, id, &second));
+	EXPECT_EQ(first.address, second.address);
+	EXPECT_EQ(0, memcmp(first.code, second.code, JMP_SIZE));
+}
+
+/* Padding within reach is given to one after the other, until there is no more. */
+TEST_F(target, is_its_probes_alone)
+{
+	struct ktramp_probe_info probe;
+	struct ktramp_create create;
+	__u64 taken[MANY];
+	unsigned int nr;
+	int err = 0;
+
+	for (nr = 0; nr < MANY; nr++) {
+		err = kt_create_as(self->fd, TARGET, KTRAMP_JUMP, KTRAMP_COUNT, 0, &create);
+		if (err)
+			break;
+		ASSERT_EQ(0, kt_probe(self->fd, create.id, &probe));
+		taken[nr] = probe.springboard;
+		for (unsigned int i = 0; i < nr; i++)
+			EXPECT_TRUE(taken[i] + JMP_SIZE <= taken[nr] ||
+				    taken[nr] + JMP_SIZE <= taken[i]);
+	}
+	EXPECT_LT(1, nr);
+	EXPECT_EQ(-EOPNOTSUPP, err);
+	EXPECT_EQ(KTRAMP_R_TARGETED, create.reason);
+
+	close(self->fd);
+	self->fd = kt_open();
+	EXPECT_LT(0, kt_create(self->fd, TARGET, KTRAMP_JUMP));
+}
+
+TEST_F(target, is_told_to_who_reads_the_text)
+{
+	int id = kt_create(self->fd, TARGET, KTRAMP_JUMP), other;
+	struct ktramp_probe_info probe;
+	char site[32];
+
+	ASSERT_LT(0, id);
+	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+	ASSERT_EQ(0, kt_arm(self->fd, id));
+	/* To plan with, padding is what it was. */
+	other = kt_create(self->fd, TARGET, KTRAMP_JUMP);
+	EXPECT_LT(0, other);
+	snprintf(site, sizeof(site), "0x%llx", (unsigned long long)probe.springboard);
+	other = kt_create(self->fd, site, KTRAMP_INT3_BOOST);
+	if (other > 0)
+		EXPECT_EQ(-EBUSY, kt_arm(self->fd, other));
+	EXPECT_EQ(0, kt_disarm(self->fd, id));
+}
+
+/* ---- in the kernel's text, where somebody else may have a kprobe in the padding ---- */
+
+FIXTURE(kernel) {
+	int fd;
+	__u32 id;
+	struct ktramp_probe_info probe;
+	struct ktramp_code padding;
+};
+
+static __u64 address_of(const char *symbol)
+{
+	char line[256], name[128], type;
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long long address, found = 0;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%llx %c %127s", &address, &type, name) == 3 &&
+		    !strcmp(name, symbol))
+			found = address;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* A probe in a function whose springboard is in nops, where kprobes may be. */
+static bool try_function(int fd, const struct ktramp_scan *scan,
+			 const struct ktramp_scan_insn *insns, struct ktramp_code *padding)
+{
+	for (unsigned int i = 0; i < scan->nr && i < scan->max; i++) {
+		char site[32];
+		int id;
+
+		if (insns[i].tactic != KTRAMP_TACTIC_SPRINGBOARD || insns[i].kernel)
+			continue;
+		snprintf(site, sizeof(site), "0x%llx",
+			 (unsigned long long)scan->address + insns[i].offset);
+		id = kt_create(fd, site, KTRAMP_JUMP);
+		if (id < 0)
+			continue;
+		if (!read_springboard(fd, id, padding) && padding->code[0] != INT3)
+			return true;
+		kt_destroy(fd, id);
+	}
+	return false;
+}
+
+static __u32 find_one(int fd, struct ktramp_code *padding)
+{
+	static struct ktramp_scan_insn insns[4096];
+	__u64 at = address_of("vfs_read");
+
+	for (unsigned int i = 0; at && i < FUNCTIONS; i++) {
+		struct ktramp_scan scan = {
+			.size = sizeof(scan), .address = at, .insns = (unsigned long)insns,
+			.max = sizeof(insns) / sizeof(*insns), .mechanisms = 1U << KTRAMP_JUMP,
+		};
+
+		if (kt_ioctl(fd, KTRAMP_IOC_SCAN, &scan))
+			break;
+		if (try_function(fd, &scan, insns, padding))
+			return padding->id;
+		at = scan.address + scan.length;
+	}
+	return 0;
+}
+
+FIXTURE_SETUP(kernel)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->id = find_one(self->fd, &self->padding);
+	ASSERT_LT(0, self->id);
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &self->probe));
+}
+
+static int theirs_ready(__u64 address)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "p:" THEIRS " 0x%llx\n", (unsigned long long)address);
+	return kt_write_file(KPROBE_EVENTS, text);
+}
+
+static int theirs_on(void)
+{
+	return kt_write_file(EVENTS THEIRS "/enable", "1");
+}
+
+static void theirs_off(void)
+{
+	kt_write_file(EVENTS THEIRS "/enable", "0");
+	kt_write_file(KPROBE_EVENTS, "-:" THEIRS "\n");
+}
+
+FIXTURE_TEARDOWN(kernel)
+{
+	struct ktramp_code after;
+
+	theirs_off();
+	EXPECT_EQ(0, kt_disarm(self->fd, self->id));
+	EXPECT_EQ(0, read_springboard(self->fd, self->id, &after));
+	EXPECT_EQ(0, memcmp(self->padding.code, after.code, JMP_SIZE));
+	EXPECT_EQ(0, kt_destroy(self->fd, self->id));
+	close(self->fd);
+}
+
+TEST_F_TIMEOUT(kernel, is_not_armed_over_a_kprobe_in_the_padding, 120)
+{
+	struct ktramp_batch batch;
+
+	ASSERT_EQ(0, theirs_ready(self->padding.address));
+	EXPECT_EQ(-EBUSY, kt_batch(self->fd, KTRAMP_IOC_ARM, &self->id, 1, &batch));
+	EXPECT_EQ(KTRAMP_R_PATCHED, batch.reason);
+	theirs_off();
+	EXPECT_EQ(0, kt_arm(self->fd, self->id));
+}
+
+TEST_F_TIMEOUT(kernel, stays_while_a_kprobe_is_on_it, 120)
+{
+	struct ktramp_probe_info probe;
+	struct ktramp_code armed;
+
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, theirs_ready(self->padding.address));
+	/* Not enabled it shows in no byte. */
+	EXPECT_EQ(-EILSEQ, kt_disarm(self->fd, self->id));
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &probe));
+	EXPECT_EQ(KTRAMP_STUCK, probe.state);
+	ASSERT_EQ(0, theirs_on());
+	EXPECT_EQ(-EILSEQ, kt_disarm(self->fd, self->id));
+	ASSERT_EQ(0, read_springboard(self->fd, self->id, &armed));
+	EXPECT_EQ(INT3, armed.code[0]);
+	theirs_off();
+	ASSERT_EQ(0, read_springboard(self->fd, self->id, &armed));
+	EXPECT_EQ(JMP, armed.code[0]);
+}
+
+TEST_HARNESS_MAIN
