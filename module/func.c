@@ -13,6 +13,9 @@
 
 #define INT3		0xcc
 
+/* call rel32, or what stands for one */
+#define CALL_SIZE	5
+
 /* Decode at an offset of a function, never past its end. */
 int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_insn *insn)
 {
@@ -171,7 +174,8 @@ void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 s
  * @func: the function, scanned, and marked with all that is known to enter it
  *
  * Padding is nops and int3 that nothing enters and that control does not fall into. An int3
- * right behind the last instruction is none: it keeps a CPU from speculating straight on.
+ * right behind the last instruction is none: it keeps a CPU from speculating straight on. Nor
+ * are those that fill up a static call that is a ret as long as it calls nothing.
  *
  * Return: an offset in @func, or its size if it has no padding that can be told.
  */
@@ -179,7 +183,7 @@ u32 ktramp_func_tail(const struct ktramp_func *func)
 {
 	struct ktramp_insn insn;
 	bool ended = false;
-	u32 at, tail = 0;
+	u32 at, end, tail = 0;
 
 	if (func->known < func->size || func->indirect >= 0)
 		return func->size;
@@ -189,11 +193,15 @@ u32 ktramp_func_tail(const struct ktramp_func *func)
 		    !(func->marks[at] & (KTRAMP_M_ENTER | KTRAMP_M_OWNED)))
 			continue;
 		ended = ktramp_insn_ends_flow(&insn);
-		tail = at + insn.len;
+		end = at + insn.len;
+		if ((func->marks[at] & KTRAMP_M_OWNED) && insn.len < CALL_SIZE)
+			end = at + CALL_SIZE;
+		if (tail < end)
+			tail = end;
 	}
-	if (!ended)
+	if (!ended || tail >= func->size)
 		return func->size;
-	return tail < func->size && func->code[tail] == INT3 ? tail + 1 : tail;
+	return func->code[tail] == INT3 ? tail + 1 : tail;
 }
 
 /* The offset of a branch in @func that goes to offset @to, or -1: it comes from elsewhere. */
