@@ -116,9 +116,10 @@ static int plan_shadow(const struct ktramp_func *func, const struct ktramp_insn 
 	static const u8 mwait[] = { 0x0f, 0x01, 0xc9 };
 	u32 next = off + insn->len;
 
-	if (insn->map != KTRAMP_MAP_1B || insn->opcode != 0xfb || next + 3 > func->size)
+	if (insn->map != KTRAMP_MAP_1B || insn->opcode != 0xfb || next >= func->size)
 		return 0;
-	if (func->code[next] != 0xf4 && memcmp(func->code + next, mwait, sizeof(mwait)))
+	if (func->code[next] != 0xf4 && (next + sizeof(mwait) > func->size ||
+					 memcmp(func->code + next, mwait, sizeof(mwait))))
 		return 0;
 	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
 			     "sti at +0x%x must be followed by its hlt at once", off);
