@@ -10,7 +10,10 @@
 
 #include "kernel.h"
 
-/* struct jump_entry, static_call_site and exception_table_entry, as the kernel lays them out. */
+/*
+ * struct jump_entry, static_call_site, exception_table_entry and bug_entry, as the kernel lays
+ * them out.
+ */
 struct label {
 	s32 code, target;
 	s64 key;
@@ -23,6 +26,13 @@ struct call_site {
 struct fault {
 	s32 insn, fixup, data;
 };
+
+struct bug {
+	s32 addr, file;
+	u16 line, flags;
+};
+
+#define BUGFLAG_WARNING	(1U << 0)
 
 struct image {
 	const u8 *bytes;
@@ -73,7 +83,7 @@ static void set(const struct kernel *k, u8 *map, u64 addr)
 /* ---- symbols: "ADDRESS TYPE NAME", sorted ---- */
 
 struct symbols {
-	u64 text, etext, labels, labels_end, calls, calls_end, thunks, last_thunk;
+	u64 text, etext, bugs, bugs_end, labels, labels_end, calls, calls_end, thunks, last_thunk;
 	u64 rodata, rodata_end, data, data_end;
 };
 
@@ -85,6 +95,7 @@ static void note_symbol(struct symbols *s, const char *name, u64 addr)
 	} wanted[] = {
 		{ "_stext", &s->text }, { "_etext", &s->etext },
 		{ "__start___jump_table", &s->labels }, { "__stop___jump_table", &s->labels_end },
+		{ "__start___bug_table", &s->bugs }, { "__stop___bug_table", &s->bugs_end },
 		{ "__start_static_call_sites", &s->calls },
 		{ "__stop_static_call_sites", &s->calls_end },
 		{ "__start_rodata", &s->rodata }, { "__end_rodata", &s->rodata_end },
@@ -113,10 +124,11 @@ static void add_func(struct kernel *k, u64 addr, const char *name)
 	}
 	if (last)
 		last->size = (u32)(addr - last->addr);
-	k->func[k->nr_funcs++] = (struct kernel_func){
+	k->func[k->nr_funcs] = (struct kernel_func){
 		.addr = addr,
 		.prefix = !strncmp(name, "__pfx_", 6) || !strncmp(name, "__cfi_", 6),
 	};
+	k->prefixed |= k->func[k->nr_funcs++].prefix;
 }
 
 static struct symbols read_symbols(struct kernel *k, const char *path)
@@ -137,7 +149,7 @@ static struct symbols read_symbols(struct kernel *k, const char *path)
 		    addr <= s.etext)
 			add_func(k, addr, name);
 	fclose(file);
-	if (!s.text || !s.labels || !s.calls || k->nr_funcs < 1000)
+	if (!s.text || !s.bugs || !s.labels || !s.calls || k->nr_funcs < 1000)
 		die(path, "no symbols of a kernel");
 	k->nr_funcs--;		/* _etext itself */
 	return s;
@@ -171,6 +183,24 @@ static const Elf64_Shdr *find_section(const struct image *image, const char *nam
 	return NULL;
 }
 
+/*
+ * An instruction that the kernel rewrites as a whole. Of a static call that is a ret, and int3
+ * up to the length of a call, the text shows less.
+ */
+static void set_owned(struct kernel *k, u64 addr, u32 len_min)
+{
+	ZydisDecodedInstruction insn;
+	u64 at = addr - k->start;
+
+	set(k, k->owned, addr);
+	if (at >= k->size || ZYAN_FAILED(ZydisDecoderDecodeInstruction(&kernel_decoder, NULL,
+								       k->text + at, k->size - at,
+								       &insn)))
+		return;
+	for (u32 n = 0; n < insn.length || n < len_min; n++)
+		set(k, k->rewritten, addr + n);
+}
+
 static void read_tables(struct kernel *k, const struct image *image, const struct symbols *s)
 {
 	const u8 *labels = at_address(image, s->labels, s->labels_end - s->labels);
@@ -181,19 +211,31 @@ static void read_tables(struct kernel *k, const struct image *image, const struc
 	for (u64 at = s->labels; at < s->labels_end; at += sizeof(struct label)) {
 		const struct label *label = (const struct label *)(labels + (at - s->labels));
 
-		set(k, k->owned, at + (u64)(s64)label->code);
+		set_owned(k, at + (u64)(s64)label->code, 2);
 		set(k, k->truth, at + 4 + (u64)(s64)label->target);
 	}
 	for (u64 at = s->calls; at < s->calls_end; at += sizeof(struct call_site)) {
 		const struct call_site *call = (const struct call_site *)(calls + (at - s->calls));
 
-		set(k, k->owned, at + (u64)(s64)call->addr);
+		set_owned(k, at + (u64)(s64)call->addr, 5);
 	}
 	for (u64 n = 0; n < section->sh_size; n += sizeof(struct fault)) {
 		const struct fault *fault = (const struct fault *)(faults + n);
 
 		set(k, k->fixup, section->sh_addr + n + (u64)(s64)fault->insn);
 		set(k, k->truth, section->sh_addr + n + 4 + (u64)(s64)fault->fixup);
+	}
+}
+
+static void read_bugs(struct kernel *k, const struct image *image, const struct symbols *s)
+{
+	const u8 *bugs = at_address(image, s->bugs, s->bugs_end - s->bugs);
+
+	for (u64 at = s->bugs; at < s->bugs_end; at += sizeof(struct bug)) {
+		const struct bug *bug = (const struct bug *)(bugs + (at - s->bugs));
+
+		if (bug->flags & BUGFLAG_WARNING)
+			set(k, k->warning, at + (u64)(s64)bug->addr);
 	}
 }
 
@@ -230,6 +272,15 @@ static void read_told(struct kernel *k)
 	}
 }
 
+u32 kernel_unknown(const u8 *code, u32 left)
+{
+	static const u8 lkgs[] = { 0xf2, 0x0f, 0x00 };
+
+	/* /6, of a register without REX */
+	return left > sizeof(lkgs) && !memcmp(code, lkgs, sizeof(lkgs)) &&
+	       (code[sizeof(lkgs)] & 0xf8) == 0xf0 ? sizeof(lkgs) + 1 : 0;
+}
+
 static void read_truth(struct kernel *k, const struct kernel_func *func)
 {
 	static const char xen[] = { 'x', 'e', 'n' };
@@ -239,6 +290,7 @@ static void read_truth(struct kernel *k, const struct kernel_func *func)
 	ZyanU64 to;
 
 	for (u32 at = 0; at < func->size; at += insn.length) {
+		at += kernel_unknown(code + at, func->size - at);
 		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&kernel_decoder, code + at, func->size - at,
 						       &insn, op)))
 			break;
@@ -289,8 +341,11 @@ void kernel_load(struct kernel *k, const char *vmlinux, const char *dir)
 	munmap((void *)text.bytes, text.size);
 	k->truth = new_map(k);
 	k->owned = new_map(k);
+	k->rewritten = new_map(k);
 	k->fixup = new_map(k);
+	k->warning = new_map(k);
 	read_tables(k, &image, &s);
+	read_bugs(k, &image, &s);
 	read_pointers(k, &image, s.rodata, s.rodata_end);
 	read_pointers(k, &image, s.data, s.data_end);
 	/* Of the tables' targets the planner is told as well. */
@@ -313,6 +368,8 @@ void kernel_drop(struct kernel *k)
 	free(k->truth);
 	free(k->told);
 	free(k->owned);
+	free(k->rewritten);
 	free(k->fixup);
+	free(k->warning);
 	free(k->func);
 }

@@ -34,9 +34,12 @@ struct kernel_func {
  *	address in data
  * @told: bit n: what module/image.c marks: any bytes that look like such a branch
  * @owned: bit n: a jump label or static call starts at byte n
+ * @rewritten: bit n: byte n is one that a jump label or static call rewrites
  * @fixup: bit n: the instruction at byte n has an exception table entry
- * @func: its functions, by address
+ * @warning: bit n: the ud2 at byte n is a WARN(), which goes on behind it
+ * @func: its functions, by address; behind the last one a symbol at the text's end
  * @nr_funcs: of them
+ * @prefixed: there are nops in front of functions, with symbols of their own or without
  * @thunks: how its indirect jumps look
  */
 struct kernel {
@@ -46,9 +49,12 @@ struct kernel {
 	u8 *truth;
 	u8 *told;
 	u8 *owned;
+	u8 *rewritten;
 	u8 *fixup;
+	u8 *warning;
 	struct kernel_func *func;
 	size_t nr_funcs;
+	bool prefixed;
 	struct ktramp_thunks thunks;
 };
 
@@ -60,6 +66,9 @@ static inline bool kernel_bit(const u8 *map, size_t n)
 /* Or end the program with a sentence. @dir: of qemu/text. */
 void kernel_load(struct kernel *k, const char *vmlinux, const char *dir);
 void kernel_drop(struct kernel *k);
+
+/* Bytes of an instruction in these kernels that Zydis 4.0 does not know: lkgs; 0 if it is none. */
+u32 kernel_unknown(const u8 *code, u32 left);
 
 /* The decoder of everything that is called the truth. */
 extern ZydisDecoder kernel_decoder;

@@ -8,7 +8,9 @@
  *	there: no direct branch, jump label, exception fixup, displaced call's return;
  *	the jump is one instruction and goes to the detour;
  *	the copy does what the originals did: the same instructions, operands and targets,
- *	the original return addresses pushed; and goes on behind the region.
+ *	the original return addresses pushed; and goes on behind the region;
+ *	a springboard is in padding behind a function's end, which nothing comes to, nobody
+ *	rewrites and no prefix of a function has; the short jump leads there.
  *
  * Usage: kernel_test [-n STEP] VMLINUX=TEXT...
  *
@@ -31,6 +33,12 @@
 
 /* How far a short branch leads. */
 #define REACH		128
+
+/*
+ * In front of each function, if any has such nops: CONFIG_FUNCTION_PADDING_BYTES, which a
+ * symbol covers if the compiler made them.
+ */
+#define ROOM_IN_FRONT	16
 
 /* Complaints of one kernel that are printed. */
 #define SHOWN		20
@@ -285,22 +293,112 @@ static bool check_copy(const struct ktramp_site *site, const struct ktramp_regio
 }
 
 static bool check_jump(const struct ktramp_site *site, const struct ktramp_region *region,
-		       u64 detour)
+		       u64 to)
 {
 	u8 bytes[KTRAMP_JUMP_MAX];
 	struct ktramp_emit e = { .buf = bytes, .max = sizeof(bytes), .addr = site->addr };
 	struct decoded jmp;
 
-	ktramp_synthesize_jump(&e, region->jump, detour);
+	ktramp_synthesize_jump(&e, region->jump, to);
 	REQUIRE(!e.err && e.len == region->jump && region->len >= e.len, "the jump does not fit");
 	REQUIRE(decode(&jmp, bytes, e.len, site->addr) && jmp.insn.length == e.len &&
-		goes_to(&jmp, ZYDIS_MNEMONIC_JMP, detour), "the jump goes elsewhere");
+		goes_to(&jmp, ZYDIS_MNEMONIC_JMP, to), "the jump goes elsewhere");
 	for (u32 at = 1; at < e.len; at++) {
 		REQUIRE(!kernel_bit(kernel.truth, site->addr + at - kernel.start) ||
 			pin_at(region, at), "something comes into the jump");
 		REQUIRE(!pin_at(region, at) || bytes[at] == 0xcc, "no int3 where one is wanted");
 	}
 	return true;
+}
+
+/* The function whose text has an address. */
+static const struct kernel_func *func_at(u64 addr)
+{
+	size_t low = 0, high = kernel.nr_funcs;
+
+	while (high - low > 1) {
+		size_t middle = (low + high) / 2;
+
+		if (kernel.func[middle].addr <= addr)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &kernel.func[low];
+}
+
+static bool is_entered(const struct decoded *d)
+{
+	for (u32 n = 0; n < d->insn.length; n++)
+		if (kernel_bit(kernel.truth, d->addr + n - kernel.start))
+			return true;
+	return false;
+}
+
+/* As never_falls_through(), of what is never displaced too. */
+static bool ends_flow(const struct decoded *d)
+{
+	switch (d->insn.mnemonic) {
+	case ZYDIS_MNEMONIC_IRETQ:
+	case ZYDIS_MNEMONIC_SYSRET:
+		return true;
+	case ZYDIS_MNEMONIC_UD2:
+		return !kernel_bit(kernel.warning, d->addr - kernel.start);
+	default:
+		return never_falls_through(d);
+	}
+}
+
+/* The function read from its start: nothing falls into [@from, @to), which is nops and int3. */
+static bool check_unused(const struct kernel_func *f, u64 from, u64 to)
+{
+	bool ended = false, filler;
+	struct decoded d;
+
+	for (u64 at = f->addr; at < to; at += d.insn.length) {
+		const u8 *code = kernel.text + (at - kernel.start);
+		u32 left = f->addr + f->size - at, unknown = kernel_unknown(code, left);
+
+		ended &= !unknown;
+		at += unknown;
+		REQUIRE(decode(&d, code + unknown, left - unknown, at),
+			"no instruction in front of the springboard");
+		filler = d.insn.mnemonic == ZYDIS_MNEMONIC_INT3 ||
+			 d.insn.mnemonic == ZYDIS_MNEMONIC_NOP;
+		if (at + d.insn.length > from) {
+			REQUIRE(filler, "a springboard in code");
+			REQUIRE(ended, "something falls into the springboard");
+			REQUIRE(!is_entered(&d), "something comes to the springboard");
+		}
+		if (!filler || is_entered(&d))
+			ended = ends_flow(&d);
+	}
+	return true;
+}
+
+static bool check_springboard(const struct ktramp_site *site, const struct ktramp_region *region,
+			      u64 detour)
+{
+	const u64 from = region->springboard, to = from + KTRAMP_JMP_SIZE;
+	const struct kernel_func *f = func_at(from);
+	u8 bytes[KTRAMP_JMP_SIZE];
+	struct ktramp_emit e = { .buf = bytes, .max = sizeof(bytes), .addr = from };
+	struct decoded jmp;
+	u64 end = f->addr + f->size;
+
+	REQUIRE(region->jump == 2 && !region->nr_pins, "a springboard for another jump");
+	REQUIRE(from >= kernel.start && to <= end, "a springboard across a symbol");
+	REQUIRE(!f->prefix && (!kernel.prefixed || f[1].prefix || to + ROOM_IN_FRONT <= end),
+		"a springboard in front of a function");
+	REQUIRE(to <= site->addr || from >= site->addr + region->len,
+		"a springboard in the displaced region");
+	for (u64 at = from; at < to; at++)
+		REQUIRE(!kernel_bit(kernel.rewritten, at - kernel.start),
+			"the kernel rewrites the springboard");
+	ktramp_synthesize_jump(&e, KTRAMP_JMP_SIZE, detour);
+	REQUIRE(!e.err && decode(&jmp, bytes, e.len, from) && jmp.insn.length == sizeof(bytes) &&
+		goes_to(&jmp, ZYDIS_MNEMONIC_JMP, detour), "the springboard leads elsewhere");
+	return check_unused(f, from, to);
 }
 
 /* Where the plan wants its detour, as slot.c finds it: somewhere in 64 KiB. */
@@ -321,9 +419,19 @@ static bool check_region(const struct ktramp_site *site, struct ktramp_region *r
 
 	memset(buf, 0x90, HANDLER_LEN);
 	e.len = HANDLER_LEN;
+	for (u32 at = 0; at < region->len; at++)
+		REQUIRE(!kernel_bit(kernel.rewritten, site->addr + at - kernel.start),
+			"the kernel rewrites the region");
 	REQUIRE(!ktramp_synthesize_region(&e, site, region), "the copy cannot be written");
 	r = (struct reader){ .bytes = buf, .len = e.len, .at = HANDLER_LEN, .addr = detour };
-	return check_copy(site, region, &r) && check_jump(site, region, detour);
+	REQUIRE(!region->springboard == (region->tactic != KTRAMP_TACTIC_SPRINGBOARD),
+		"a springboard by another name");
+	if (!check_copy(site, region, &r))
+		return false;
+	if (!region->springboard)
+		return check_jump(site, region, detour);
+	return check_jump(site, region, region->springboard) &&
+	       check_springboard(site, region, detour);
 }
 
 /* The site's instruction alone, as an int3 that is boosted has it. */
@@ -352,32 +460,6 @@ static bool is_chance(const struct ktramp_site *site)
 		if (kernel_bit(kernel.truth, site->addr + at - kernel.start))
 			return false;
 	return true;
-}
-
-static void check_site(const struct ktramp_func *func, u32 off)
-{
-	struct ktramp_region region;
-	struct ktramp_refusal r = { 0 };
-	struct ktramp_site site;
-
-	site_addr = func->addr + off;
-	tally.insns++;
-	if (ktramp_plan_site(&site, func, off, &r)) {
-		wrong("an instruction is refused as a site");
-		return;
-	}
-	check_single(&site);
-	if (!ktramp_plan_region(&site, &region, &r)) {
-		if (region.tactic >= NR_TACTICS || !check_region(&site, &region))
-			return;
-		tally.tactic[region.tactic]++;
-		return;
-	}
-	if (r.reason == KTRAMP_R_NONE || r.reason >= NR_REASONS || !r.why[0])
-		wrong("refused without a reason");
-	else
-		tally.reason[r.reason]++;
-	tally.chance += r.reason == KTRAMP_R_TARGETED && is_chance(&site);
 }
 
 /* Short branches of a function nearby; one that was compiled has none, and ends an object. */
@@ -420,6 +502,109 @@ static void mark(struct ktramp_func *func, size_t index)
 			break;
 }
 
+/* A function with the planner's marks, which the caller frees. */
+static bool read_func(struct ktramp_func *func, size_t index)
+{
+	const struct kernel_func *f = &kernel.func[index];
+
+	/* Nobody probes nops in front of a function; module/context.c has the limit. */
+	if (!f->size || f->size > 1 << 20 || f->prefix)
+		return false;
+	*func = (struct ktramp_func){
+		.code = kernel.text + (f->addr - kernel.start), .addr = f->addr, .size = f->size,
+		.marks = malloc(f->size),
+	};
+	if (!func->marks)
+		exit(1);
+	mark(func, index);
+	return true;
+}
+
+/* ---- gaps, as module/gap.c finds them ---- */
+
+/* Of each function where its padding begins, plus 1; 0 if nobody asked yet. */
+static u32 *tails;
+
+static u32 tail(size_t index)
+{
+	struct ktramp_func func;
+
+	if (!tails[index] && read_func(&func, index)) {
+		tails[index] = ktramp_func_tail(&func) + 1;
+		free(func.marks);
+	}
+	return tails[index] ? tails[index] - 1 : kernel.func[index].size;
+}
+
+static void add_tail(struct ktramp_gaps *gaps, size_t index, u64 from, u64 to)
+{
+	const struct kernel_func *f = &kernel.func[index];
+	u64 start = f->addr + tail(index), end = f->addr + f->size;
+
+	if (kernel.prefixed && !f[1].prefix)
+		end -= ROOM_IN_FRONT;
+	if (start < from)
+		start = from;
+	if (end > to)
+		end = to;
+	if (start + KTRAMP_JMP_SIZE <= end && gaps->nr < KTRAMP_GAPS_MAX)
+		gaps->gap[gaps->nr++] = (struct ktramp_gap){ start, (u32)(end - start) };
+}
+
+/* @index: of the function around the site */
+static void find_gaps(struct ktramp_gaps *gaps, size_t index, u64 site)
+{
+	const u64 from = site + KTRAMP_JMP8_SIZE - KTRAMP_JMP8_BACK;
+	const u64 to = site + KTRAMP_JMP8_SIZE + KTRAMP_JMP8_ON + KTRAMP_JMP_SIZE;
+
+	gaps->nr = 0;
+	while (index && kernel.func[index].addr > from)
+		index--;
+	for (; index < kernel.nr_funcs && kernel.func[index].addr < to; index++)
+		add_tail(gaps, index, from, to);
+}
+
+/* Gaps are looked for only where they can be of use, as module/create.c does. */
+static bool plan(struct ktramp_site *site, size_t index, struct ktramp_region *region,
+		 struct ktramp_refusal *r)
+{
+	static struct ktramp_gaps gaps;
+
+	if (!ktramp_plan_region(site, region, r))
+		return true;
+	if (!ktramp_plan_may_spring(r))
+		return false;
+	find_gaps(&gaps, index, site->addr);
+	site->gaps = &gaps;
+	return gaps.nr && !ktramp_plan_region(site, region, r);
+}
+
+static void check_site(const struct ktramp_func *func, size_t index, u32 off)
+{
+	struct ktramp_region region;
+	struct ktramp_refusal r = { 0 };
+	struct ktramp_site site;
+
+	site_addr = func->addr + off;
+	tally.insns++;
+	if (ktramp_plan_site(&site, func, off, &r)) {
+		wrong("an instruction is refused as a site");
+		return;
+	}
+	check_single(&site);
+	if (plan(&site, index, &region, &r)) {
+		if (region.tactic >= NR_TACTICS || !check_region(&site, &region))
+			return;
+		tally.tactic[region.tactic]++;
+		return;
+	}
+	if (r.reason == KTRAMP_R_NONE || r.reason >= NR_REASONS || !r.why[0])
+		wrong("refused without a reason");
+	else
+		tally.reason[r.reason]++;
+	tally.chance += r.reason == KTRAMP_R_TARGETED && is_chance(&site);
+}
+
 static bool is_padding(const struct ktramp_func *func, u32 off)
 {
 	return func->code[off] == 0xcc;
@@ -427,19 +612,11 @@ static bool is_padding(const struct ktramp_func *func, u32 off)
 
 static void check_func(size_t index)
 {
-	struct ktramp_func func = {
-		.code = kernel.text + (kernel.func[index].addr - kernel.start),
-		.addr = kernel.func[index].addr, .size = kernel.func[index].size,
-	};
+	struct ktramp_func func;
 	s32 entry;
 
-	/* Nobody probes nops in front of a function; module/context.c has the limit. */
-	if (!func.size || func.size > 1 << 20 || kernel.func[index].prefix)
+	if (!read_func(&func, index))
 		return;
-	func.marks = malloc(func.size);
-	if (!func.marks)
-		exit(1);
-	mark(&func, index);
 	/* The call of ftrace, which is asked to use it itself. */
 	entry = ktramp_func_ftrace(&func);
 	if (entry >= 0 && (func.marks[entry] & KTRAMP_M_OWNED))
@@ -453,7 +630,7 @@ static void check_func(size_t index)
 			tally.insns++;
 			tally.tactic[KTRAMP_TACTIC_FTRACE]++;
 		} else {
-			check_site(&func, off);
+			check_site(&func, index, off);
 		}
 	}
 	free(func.marks);
@@ -462,6 +639,7 @@ static void check_func(size_t index)
 static const char *const tactics[] = {
 	[KTRAMP_TACTIC_COPY] = "copy", [KTRAMP_TACTIC_REENCODE] = "reencode",
 	[KTRAMP_TACTIC_PUN] = "pun", [KTRAMP_TACTIC_FTRACE] = "ftrace",
+	[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 };
 
 static const char *const reasons[] = {
@@ -525,13 +703,18 @@ static void test_kernel(char *argument, unsigned int step)
 	*dir++ = '\0';
 	memset(&tally, 0, sizeof(tally));
 	kernel_load(&kernel, argument, dir);
+	tails = calloc(kernel.nr_funcs, sizeof(*tails));
+	if (!tails)
+		exit(1);
 	for (size_t i = 0; i < kernel.nr_funcs; i += step)
 		check_func(i);
 	printf("# %s\n", dir);
 	covered = report();
 	printf("#   %.2f %% of those a probe could be at become jumps\n", covered);
-	result(tally.insns > 10000 && !tally.wrong, "each plan is right", dir);
+	result(tally.insns > 10000 && tally.tactic[KTRAMP_TACTIC_SPRINGBOARD] && !tally.wrong,
+	       "each plan is right", dir);
 	result(covered >= COVERAGE_MIN, "nearly everything becomes a jump", dir);
+	free(tails);
 	kernel_drop(&kernel);
 }
 

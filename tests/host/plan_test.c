@@ -273,6 +273,278 @@ static void check_branches(void)
 	}
 }
 
+/* ---- springboards: what is refused with no gap around, and gaps ---- */
+
+#define NO_BOARD	INT32_MIN
+#define ANYWHERE	0x40
+
+struct spring_row {
+	const char *what;
+	const char *code;	/* as of struct region_row */
+	unsigned int site;
+	unsigned int reason;	/* without gaps, and with these if @board is NO_BOARD */
+	s32 gap[2], len[2];	/* offsets from the function; the second one may be missing */
+	s32 board;		/* where the springboard is, as an offset from the function */
+	unsigned int bytes, nr;	/* of the region */
+	bool ends;
+	unsigned int owned, fixup;	/* offsets of instructions so marked, 0: none */
+};
+
+#define GAP(_at, _len)		{ _at }, { _len }
+#define GAPS(_a, _la, _b, _lb)	{ _a, _b }, { _la, _lb }
+#define NEAR			GAP(ANYWHERE, 16), ANYWHERE
+#define NEAR_IN_VAIN		GAP(ANYWHERE, 16), NO_BOARD
+#define SHORT			0, KTRAMP_R_SHORT
+
+static const struct spring_row springs[] = {
+	/* what is in the way of 5 bytes */
+	{ "a branch to byte 3", "7503 4801f0 ebf9", 2, KTRAMP_R_TARGETED, NEAR, 3, 1, false },
+	{ "a branch to byte 4", "7504 4801f0 90 c3", 2, KTRAMP_R_TARGETED, NEAR, 3, 1, false },
+	{ "a branch to byte 2", "7502 9090 ebfc", 2, KTRAMP_R_SHORT, NEAR, 2, 2, false },
+	{ "too short", "c3 cc", SHORT, NEAR, 2, 1, true },
+	{ "too short, a nop", "c3 90 90", SHORT, NEAR, 2, 1, true },
+	{ "too short by a byte", "4801f0 c3", SHORT, NEAR, 3, 1, false },
+	{ "one long instruction", "488d0437", SHORT, NEAR, 4, 1, false },
+	{ "two of one byte", "90 c3", SHORT, NEAR, 2, 2, true },
+	{ "of one byte, and a long one", "90 4801f0", SHORT, NEAR, 4, 2, false },
+	{ "a call returns behind it", "ffd0 c3", SHORT, NEAR, 2, 1, false },
+	{ "a neighbour that is owned", "4801f0 0f1f440000 c3", 0, KTRAMP_R_PATCHED, NEAR, 3, 1,
+	  false, 3 },
+	{ "two, and one that is owned", "90 90 e800000000 c3", 0, KTRAMP_R_PATCHED, NEAR, 2, 2,
+	  false, 2 },
+	{ "a neighbour that faults", "4801f0 488b00 c3", 0, KTRAMP_R_FAULTS, NEAR, 3, 1, false,
+	  0, 3 },
+	{ "a neighbour that traps", "90 90 0f0b", 0, KTRAMP_R_TRAPS, NEAR, 2, 2, false },
+	{ "a neighbour that is bound to its next", "4801f0 8ed0 c3", 0, KTRAMP_R_REGION, NEAR, 3,
+	  1, false },
+	{ "sti and its hlt", "fb f4 c3", SHORT, NEAR, 2, 2, false },
+
+	/* and of 2 */
+	{ "one byte is left", "4801f0 c3", 3, KTRAMP_R_SHORT, NEAR_IN_VAIN },
+	{ "branches to bytes 1 and 4", "90 488d00 4883c001 75fa 75f5 c3", 0,
+	  KTRAMP_R_TARGETED, NEAR_IN_VAIN },
+	{ "code behind a ret", "c3 c3 c3 4883c001", 0, KTRAMP_R_TARGETED, NEAR_IN_VAIN },
+	{ "into the instruction", "4801f0 75fc", 0, KTRAMP_R_TARGETED, NEAR_IN_VAIN },
+	{ "the second one is owned", "90 0f1f440000 c3", 0, KTRAMP_R_PATCHED, NEAR_IN_VAIN,
+	  .owned = 1 },
+	{ "the second one traps", "90 0f0b c3", 0, KTRAMP_R_TRAPS, NEAR_IN_VAIN },
+	{ "the second one faults", "90 488b00 c3", 0, KTRAMP_R_FAULTS, NEAR_IN_VAIN,
+	  .fixup = 1 },
+	{ "it traps itself", "0f0b c3", 0, KTRAMP_R_TRAPS, NEAR_IN_VAIN },
+	{ "sti, and hlt behind it", "90 fb f4 c3", 0, KTRAMP_R_SHORT, NEAR_IN_VAIN },
+	{ "an indirect jump", "4801f0 ffe0", 0, KTRAMP_R_INDIRECT, NEAR_IN_VAIN },
+	{ "no instruction", "4801f0 c3 06", 0, KTRAMP_R_DECODE, NEAR_IN_VAIN },
+
+	/* how far: 127 bytes on and 128 back, from behind the short jump */
+	{ "just within reach", "c3 cc", SHORT, GAP(2 + 127, 5), 2 + 127, 2, 1, true },
+	{ "just out of reach", "c3 cc", SHORT, GAP(2 + 128, 5), NO_BOARD },
+	{ "just within reach, back", "c3 cc", SHORT, GAP(2 - 128, 5), 2 - 128, 2, 1, true },
+	{ "just out of reach, back", "c3 cc", SHORT, GAP(2 - 129, 5), NO_BOARD },
+	{ "from out of reach, back", "c3 cc", SHORT, GAP(2 - 129, 6), 2 - 128, 2, 1, true },
+	{ "from far out of reach, back", "c3 cc", SHORT, GAP(-200, 79), 2 - 128, 2, 1, true },
+	{ "from far, a byte too few", "c3 cc", SHORT, GAP(-200, 78), NO_BOARD },
+	{ "from the site, not the function", "90 90 90 c3 cc", 3, KTRAMP_R_SHORT,
+	  GAP(5 + 127, 5), 5 + 127, 2, 1, true },
+	{ "from the site, back", "90 90 90 c3 cc", 3, KTRAMP_R_SHORT, GAP(4 - 128, 5), NO_BOARD },
+
+	/* how much */
+	{ "4 bytes", "c3 cc", SHORT, GAP(ANYWHERE, 4), NO_BOARD },
+	{ "5 bytes", "c3 cc", SHORT, GAP(ANYWHERE, 5), ANYWHERE, 2, 1, true },
+	{ "the lower of two", "c3 cc", SHORT, GAPS(-32, 8, 32, 8), -32, 2, 1, true },
+	{ "not the lower of two", "c3 cc", SHORT, GAPS(-32, 4, 32, 5), 32, 2, 1, true },
+	{ "neither of two", "c3 cc", SHORT, GAPS(-32, 4, 32, 4), NO_BOARD },
+
+	/* what the region itself took */
+	{ "its first byte is taken", "c3 90", SHORT, GAP(1, 6), 2, 2, 1, true },
+	{ "its first byte is taken, 4 left", "c3 90", SHORT, GAP(1, 5), NO_BOARD },
+	{ "right behind the region", "c3 90", SHORT, GAP(2, 5), 2, 2, 1, true },
+	{ "right in front of the site", "c3 90", SHORT, GAP(-5, 5), -5, 2, 1, true },
+	{ "across the site", "c3 90", SHORT, GAP(-4, 10), NO_BOARD },
+	{ "across the site and on", "c3 90", SHORT, GAP(-4, 11), 2, 2, 1, true },
+};
+
+static struct ktramp_gaps gaps_of(const struct spring_row *row)
+{
+	struct ktramp_gaps gaps = { 0 };
+
+	for (unsigned int i = 0; i < 2 && row->len[i]; i++)
+		gaps.gap[gaps.nr++] = (struct ktramp_gap){ FUNC + (s64)row->gap[i], row->len[i] };
+	return gaps;
+}
+
+/* The short jump, as another decoder reads it. */
+static void check_short_jump(const struct ktramp_site *site, u64 to, const char *what)
+{
+	u8 bytes[KTRAMP_JUMP_MAX];
+	struct ktramp_emit e = { .buf = bytes, .max = sizeof(bytes), .addr = site->addr };
+	struct decoded jmp;
+
+	ktramp_synthesize_jump(&e, KTRAMP_JMP8_SIZE, to);
+	CHECK(!e.err && e.len == 2 && bytes[0] == 0xeb, "%s: a jump of %u bytes", what, e.len);
+	CHECK(decode(&jmp, bytes, e.len, site->addr) && jmp.insn.length == 2 &&
+	      jmp.insn.mnemonic == ZYDIS_MNEMONIC_JMP && absolute(&jmp) == to,
+	      "%s: the jump goes to %llx", what, (unsigned long long)absolute(&jmp));
+}
+
+static void check_spring(const struct spring_row *row, const struct ktramp_site *site)
+{
+	struct ktramp_region region = { 0 };
+	struct ktramp_refusal r = { 0 };
+	u64 board = FUNC + (s64)row->board;
+
+	CHECK(!ktramp_plan_region(site, &region, &r), "%s: refused: %s", row->what, r.why);
+	CHECK(r.reason == KTRAMP_R_NONE && !r.why[0], "%s: planned, but %s", row->what, r.why);
+	CHECK(region.tactic == KTRAMP_TACTIC_SPRINGBOARD, "%s: tactic %u", row->what,
+	      region.tactic);
+	CHECK(region.springboard == board, "%s: at %+lld", row->what,
+	      (long long)(region.springboard - FUNC));
+	CHECK(region.jump == 2 && !region.nr_pins, "%s: a jump of %u bytes, %u pins", row->what,
+	      region.jump, region.nr_pins);
+	CHECK(region.len == row->bytes && region.nr == row->nr && region.ends == row->ends,
+	      "%s: %u bytes, %u instructions, ends %d", row->what, region.len, region.nr,
+	      region.ends);
+	check_short_jump(site, board, row->what);
+}
+
+/* Without a gap that will do, the refusal is the one there was. */
+static void check_no_spring(const struct spring_row *row, const struct ktramp_site *site, int err,
+			    const struct ktramp_refusal *before)
+{
+	struct ktramp_region region = { 0 };
+	struct ktramp_refusal r = { 0 };
+
+	CHECK(ktramp_plan_region(site, &region, &r) == err, "%s: planned, or another error",
+	      row->what);
+	CHECK(r.reason == before->reason && !strcmp(r.why, before->why), "%s: '%s' became '%s'",
+	      row->what, before->why, r.why);
+}
+
+static void check_springs(void)
+{
+	static const struct ktramp_gaps no_gaps;
+
+	for (size_t i = 0; i < ARRAY_SIZE(springs); i++) {
+		const struct spring_row *row = &springs[i];
+		const struct ktramp_gaps gaps = gaps_of(row);
+		struct ktramp_refusal r = { 0 };
+		struct ktramp_region region = { 0 };
+		struct ktramp_site site;
+		u8 code[64];
+		struct ktramp_func func = function(code, unhex(row->code, code));
+		int err;
+
+		if (row->owned)
+			func.marks[row->owned] |= KTRAMP_M_OWNED;
+		if (row->fixup)
+			func.marks[row->fixup] |= KTRAMP_M_FIXUP;
+		CHECK(!ktramp_plan_site(&site, &func, row->site, &r), "%s: no site", row->what);
+		err = ktramp_plan_region(&site, &region, &r);
+		CHECK(err && r.reason == row->reason, "%s: reason %u, expected %u (%s)",
+		      row->what, r.reason, row->reason, r.why);
+		site.gaps = &no_gaps;
+		check_no_spring(row, &site, err, &r);
+		site.gaps = &gaps;
+		if (row->board == NO_BOARD) {
+			check_no_spring(row, &site, err, &r);
+			continue;
+		}
+		CHECK(ktramp_plan_may_spring(&r), "%s: nobody would look for gaps", row->what);
+		check_spring(row, &site);
+	}
+}
+
+/* A springboard is the last resort, and gaps are not looked for where they are of no use. */
+static void check_spring_last(void)
+{
+	static const unsigned int in_vain[] = {
+		KTRAMP_R_NONE, KTRAMP_R_BOUNDARY, KTRAMP_R_DECODE, KTRAMP_R_INDIRECT,
+	};
+	static const struct ktramp_gaps gaps = { .nr = 1, .gap = { { FUNC + ANYWHERE, 16 } } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+		const struct region_row *row = &regions[i];
+		struct ktramp_refusal r = { 0 };
+		struct ktramp_region region = { 0 };
+		struct ktramp_site site;
+		u8 code[64];
+		struct ktramp_func func = function(code, unhex(row->code, code));
+
+		if (row->reason || ktramp_plan_site(&site, &func, row->site, &r))
+			continue;
+		site.gaps = &gaps;
+		CHECK(!ktramp_plan_region(&site, &region, &r) && !region.springboard &&
+		      region.tactic != KTRAMP_TACTIC_SPRINGBOARD && region.len == row->len,
+		      "%s: a springboard that it does not need", row->what);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(in_vain); i++)
+		CHECK(!ktramp_plan_may_spring(&(struct ktramp_refusal){ .reason = in_vain[i] }),
+		      "reason %u", in_vain[i]);
+}
+
+/* ---- padding at a function's end ---- */
+
+#define NO_TAIL	-1
+
+static const struct tail_row {
+	const char *what;
+	const char *code;
+	s32 tail;
+	unsigned int entered, owned;	/* offsets so marked, 0: none */
+	bool owned_first;		/* or the function's first instruction */
+} tails[] = {
+	{ "nops behind a ret", "4801f0 c3 90 90 90 90 90", 4 },
+	{ "long nops", "c3 0f1f440000 660f1f440000", 1 },
+	{ "a jump to the padding", "eb00 90 90 90", NO_TAIL },
+	{ "behind a jump elsewhere", "e900010000 90 90 90", 5 },
+	{ "behind ud2", "0f0b 90 90 90", 2 },
+	{ "behind iret", "48cf 90 90 90", 2 },
+	{ "the int3 right behind stays", "c3 cc 90 90 90", 2 },
+	{ "and no other one", "c3 cc cc cc cc", 2 },
+	{ "an int3 further on does not", "c3 90 cc cc", 1 },
+	{ "an int3 between nops hides code", "c3 90 cc 90 90 90 90", NO_TAIL },
+	{ "the last ret counts", "7501 c3 4801f0 c3 90 90", 7 },
+	{ "nops between", "c3 90 90 4801f0 c3 90", 7 },
+	{ "no padding", "4801f0 c3", NO_TAIL },
+	{ "one int3", "4801f0 c3 cc", NO_TAIL },
+	{ "an entered nop", "c3 90 90 90 90", NO_TAIL, 2 },
+	{ "an entered nop, then a ret", "c3 90 90 c3 90 90", 4, 2 },
+	{ "a nop that a branch enters", "7501 c3 90 90 90", NO_TAIL },
+	{ "an entered int3, and more", "c3 cc cc 90 90", 3, 2 },
+	{ "an owned nop", "c3 90 0f1f440000 90 90", NO_TAIL, 0, 2 },
+	{ "an owned nop, then a ret", "c3 0f1f440000 c3 90 90", 7, 0, 1 },
+	{ "a static call that is a ret", "90 c3 cc cc cc cc 90 90", 6, 0, 1 },
+	{ "one that is all", "c3 cc cc cc cc", NO_TAIL, 0, 0, true },
+	{ "one and an int3", "c3 cc cc cc cc cc 90 90", 6, 0, 0, true },
+	{ "one that is entered", "c3 cc cc cc cc 90 90", 5, 2, 0, true },
+	{ "a jump label that is a jump", "e900010000 90 90", 5, 0, 0, true },
+	{ "a short one at the end", "c3 eb10", NO_TAIL, 0, 1 },
+	{ "a call does not end", "90 e800000000 90 90 90", NO_TAIL },
+	{ "nor does a conditional jump", "c3 7510 90 90 90", NO_TAIL },
+	{ "nothing but nops", "90 90 90 90 90 90", NO_TAIL },
+	{ "nothing but int3", "cc cc cc cc cc cc", NO_TAIL },
+	{ "bytes not known", "c3 90 90 90 90 06", NO_TAIL },
+	{ "bytes not known in front", "06 c3 90 90 90 90", NO_TAIL },
+	{ "an indirect jump", "ffe0 90 90 90 90", NO_TAIL },
+	{ "one before", "7502 ffe0 c3 90 90 90", NO_TAIL },
+};
+
+static void check_tails(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+		const struct tail_row *row = &tails[i];
+		u8 code[64];
+		struct ktramp_func func = function(code, unhex(row->code, code));
+		u32 tail = row->tail == NO_TAIL ? func.size : (u32)row->tail;
+
+		if (row->entered)
+			func.marks[row->entered] |= KTRAMP_M_ENTER;
+		if (row->owned || row->owned_first)
+			func.marks[row->owned] |= KTRAMP_M_OWNED;
+		CHECK(ktramp_func_tail(&func) == tail, "%s: +%u, not +%u", row->what,
+		      ktramp_func_tail(&func), tail);
+	}
+}
+
 static u64 random64(u64 *state)
 {
 	u64 z = *state += 0x9e3779b97f4a7c15ULL;	/* splitmix64 */
@@ -379,6 +651,9 @@ int main(void)
 	check_branches();
 	check_ends();
 	check_limits();
+	check_springs();
+	check_spring_last();
+	check_tails();
 	check_random();
 	printf("plan_test: %u checks, %u failures\n", checks, failures);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
