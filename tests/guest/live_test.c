@@ -12,6 +12,7 @@
  *	LIVE_BATCH	sites armed together
  *	LIVE_EACH	1: at each site, every mechanism that has a plan for it, one after the
  *			other; 0: one of them, in turn
+ *	LIVE_TACTIC	a jump at each site that has this tactic, and nothing else
  *	LIVE_FROM, LIVE_TO	of the sites those numbered so, the last one excluded
  *	LIVE_LIST	1: say what is armed, and what is refused though it was planned
  *	LIVE_REPLAY	a file with such a list: instead of a sample
@@ -65,10 +66,15 @@ static int keep(struct sample *sample, uint64_t function, const struct ktramp_sc
 {
 	struct sites *sites = container_of(sample, struct sites, sample);
 	struct site site = { .address = function + insn->offset, .tactic = insn->tactic };
+	const char *tactic = getenv("LIVE_TACTIC");
 
+	if (tactic && strcmp(tactic, tactic_name(insn->tactic)))
+		return 0;
 	for (unsigned int m = OURS_FIRST; m <= OURS_LAST; m++)
 		if (!insn->reason[m])
 			site.plans |= 1U << m;
+	if (tactic)
+		site.plans &= 1U << KTRAMP_JUMP;
 	if (!site.plans || !sample_is_accepted(sample, function, insn)) {
 		sites->refused++;
 		return 0;

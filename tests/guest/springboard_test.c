@@ -18,6 +18,7 @@
 #define MANY		64
 #define FUNCTIONS	2000	/* of the kernel's, to find one in */
 
+#define KPTR_RESTRICT	"/proc/sys/kernel/kptr_restrict"
 #define EVENTS	"/sys/kernel/tracing/events/kprobes/"
 #define THEIRS	"ktramp_springboard"	/* the name of a kprobe that is not ours */
 
@@ -150,18 +151,34 @@ TEST_F(target, is_its_probes_alone)
 	EXPECT_LT(0, kt_create(self->fd, TARGET, KTRAMP_JUMP));
 }
 
-TEST_F(target, is_told_to_who_reads_the_text)
+/* The function whose padding it is. */
+static int scan_around(int fd, __u64 address, struct ktramp_scan *scan)
+{
+	struct ktramp_scan_insn insn;
+
+	*scan = (struct ktramp_scan){
+		.size = sizeof(*scan), .address = address, .insns = (unsigned long)&insn, .max = 1,
+	};
+	return kt_ioctl(fd, KTRAMP_IOC_SCAN, scan);
+}
+
+/* To who plans, padding is what it was; to who wants the bytes, they are taken. */
+TEST_F(target, is_told_to_who_plans_around_it)
 {
 	int id = kt_create(self->fd, TARGET, KTRAMP_JUMP), other;
+	struct ktramp_scan before, armed;
 	struct ktramp_probe_info probe;
 	char site[32];
 
 	ASSERT_LT(0, id);
 	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+	ASSERT_EQ(0, scan_around(self->fd, probe.springboard, &before));
 	ASSERT_EQ(0, kt_arm(self->fd, id));
-	/* To plan with, padding is what it was. */
-	other = kt_create(self->fd, TARGET, KTRAMP_JUMP);
-	EXPECT_LT(0, other);
+	ASSERT_EQ(0, scan_around(self->fd, probe.springboard, &armed));
+	EXPECT_EQ(before.nr, armed.nr);
+	EXPECT_EQ(before.padding, armed.padding);
+	EXPECT_EQ(before.known, armed.known);
+	EXPECT_LT(0, kt_create(self->fd, TARGET, KTRAMP_JUMP));
 	snprintf(site, sizeof(site), "0x%llx", (unsigned long long)probe.springboard);
 	other = kt_create(self->fd, site, KTRAMP_INT3_BOOST);
 	if (other > 0)
@@ -304,6 +321,22 @@ TEST_F_TIMEOUT(kernel, stays_while_a_kprobe_is_on_it, 120)
 	theirs_off();
 	ASSERT_EQ(0, read_springboard(self->fd, self->id, &armed));
 	EXPECT_EQ(JMP, armed.code[0]);
+}
+
+/* Where the kernel does not tell of its kprobes, an enabled one shows in the bytes. */
+TEST_F_TIMEOUT(kernel, stays_while_somebody_elses_byte_is_in_it, 120)
+{
+	char was[8];
+	int err;
+
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, theirs_ready(self->padding.address));
+	ASSERT_EQ(0, theirs_on());
+	ASSERT_LT(0, kt_read_file(KPTR_RESTRICT, was, sizeof(was)));
+	ASSERT_EQ(0, kt_write_file(KPTR_RESTRICT, "2"));
+	err = kt_disarm(self->fd, self->id);
+	EXPECT_EQ(0, kt_write_file(KPTR_RESTRICT, was));
+	EXPECT_EQ(-EILSEQ, err);
 }
 
 TEST_HARNESS_MAIN
