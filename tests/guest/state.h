@@ -134,6 +134,7 @@ static inline bool insn_has_memory(const struct ktramp_insn *insn)
  * @FOLLOWED: simple instructions behind it
  * @LATER: it is the second one; the probe is on the first
  * @ENTERED: simple instructions behind it, to one of which something jumps
+ * @SPRUNG: likewise, to so many that only a jump of 2 bytes fits; perhaps it is the second one
  * @BEHIND: alone, behind a function's entry; the probe is on what ftrace owns of that
  */
 enum shape {
@@ -141,8 +142,8 @@ enum shape {
 	FOLLOWED,
 	LATER,
 	ENTERED,
-	NR_SHAPES,	/* of a cell */
-	BEHIND = NR_SHAPES,
+	SPRUNG,
+	BEHIND,
 };
 
 /**
@@ -169,11 +170,14 @@ struct code {
 	uint64_t operand;
 };
 
-bool code_make(struct rng *rng, const struct forms *forms, const struct form *form,
-	       const struct state_info *where, uint64_t address, struct code *code);
+enum shape shape_draw(struct rng *rng);
+bool code_make(struct rng *rng, const struct forms *forms, enum shape shape,
+	       const struct form *form, const struct state_info *where, uint64_t address,
+	       struct code *code);
 bool code_make_behind(struct rng *rng, const struct form *form, const struct state_info *where,
 		      uint64_t address, struct code *code);
 void code_fill(uint8_t *bytes, unsigned int length);
+void code_fill_text(uint8_t text[STATE_TEXT_SIZE]);
 void state_make(struct rng *rng, const struct state_info *where, const struct code *code,
 		struct state_case *state);
 bool state_is_safe(const struct state_info *where, const struct state_result *result);

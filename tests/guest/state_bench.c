@@ -116,7 +116,8 @@ int execute(int fd, const struct state_case *cases, struct state_result *results
 
 uint64_t cell_address(const struct bench *b, unsigned int cell)
 {
-	return b->where.cells + (uint64_t)cell * STATE_CELL_SIZE;
+	return b->where.cells + cell / STATE_FUNC_CELLS * STATE_STRIDE + STATE_PADDING_SIZE +
+	       cell % STATE_FUNC_CELLS * STATE_CELL_SIZE;
 }
 
 /*
@@ -134,7 +135,7 @@ void bench_draw(struct bench *b, uint64_t number)
 	item->number = number;
 	item->form = form;
 	item->place = item - b->items;
-	while (!code_make(&rng, &b->forms, &b->forms.v[form], &b->where,
+	while (!code_make(&rng, &b->forms, shape_draw(&rng), &b->forms.v[form], &b->where,
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
 	for (unsigned int i = 0; i < WAYS; i++) {
@@ -145,18 +146,25 @@ void bench_draw(struct bench *b, uint64_t number)
 	}
 }
 
-int write_cells(struct bench *b)
+/* The items, and the padding between. */
+static const uint8_t *all_text(const struct bench *b)
 {
-	static uint8_t bytes[STATE_CELLS * STATE_CELL_SIZE];
+	static uint8_t text[STATE_TEXT_SIZE];
 
-	code_fill(bytes, sizeof(bytes));
+	code_fill_text(text);
 	for (unsigned int i = 0; i < b->nr; i++)
-		memcpy(bytes + b->items[i].code.address - b->where.cells, b->items[i].code.bytes,
+		memcpy(text + b->items[i].code.address - b->where.cells, b->items[i].code.bytes,
 		       STATE_CELL_SIZE);
-	return copy_text(b->state, STATE_IOC_WRITE, b->where.cells, bytes, sizeof(bytes));
+	return text;
 }
 
-/* ktramp asks the kernel once for each function: while it is nothing but nops. */
+int write_cells(struct bench *b)
+{
+	return copy_text(b->state, STATE_IOC_WRITE, b->where.cells, (void *)all_text(b),
+			 STATE_TEXT_SIZE);
+}
+
+/* ktramp asks the kernel once for each function: while its cells are nothing but nops. */
 int bench_introduce(struct bench *b)
 {
 	char site[32];
@@ -177,15 +185,10 @@ int bench_introduce(struct bench *b)
 
 static bool cells_are_written(struct bench *b)
 {
-	static uint8_t bytes[STATE_CELLS * STATE_CELL_SIZE];
+	static uint8_t text[STATE_TEXT_SIZE];
 
-	if (copy_text(b->state, STATE_IOC_READ, b->where.cells, bytes, sizeof(bytes)))
-		return false;
-	for (unsigned int i = 0; i < b->nr; i++)
-		if (memcmp(bytes + b->items[i].code.address - b->where.cells,
-			   b->items[i].code.bytes, STATE_CELL_SIZE))
-			return false;
-	return true;
+	return !copy_text(b->state, STATE_IOC_READ, b->where.cells, text, sizeof(text)) &&
+	       !memcmp(text, all_text(b), sizeof(text));
 }
 
 /* The oracle: what the bare instruction does. */
@@ -225,7 +228,7 @@ static bool wants(const struct item *item, unsigned int way)
 {
 	/* An int3 replaces the instruction it stands on; the first one is tested elsewhere. */
 	return item->states &&
-	       (way_is_jump(way) || item->code.shape != LATER);
+	       (way_is_jump(way) || item->code.at == item->code.site);
 }
 
 int item_create(struct bench *b, struct item *item, unsigned int way)
@@ -299,6 +302,9 @@ void explain_probe(struct bench *b, const struct item *item, unsigned int way)
 	code.part = way_is_jump(way) ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
 	if (!kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code))
 		bytes_explain("out of line", code.code, code.length, code.address);
+	code.part = KTRAMP_CODE_SPRINGBOARD;
+	if (!kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code))
+		bytes_explain("springboard", code.code, code.length, code.address);
 }
 
 /* What the program was given. */
@@ -421,6 +427,7 @@ static int check_hits(struct bench *b, unsigned int way)
 		if (kt_probe(b->fd, item->probe[way], &info))
 			return -EIO;
 		b->by_tactic[info.tactic % NR_TACTICS] += item->states;
+		b->entered[info.tactic % NR_TACTICS] += item->states - item->hits[way];
 		if (item->handler[way] != KTRAMP_BPF)
 			run = info.hits;
 		if (info.hits == item->hits[way] && run == item->hits[way] && !info.missed)

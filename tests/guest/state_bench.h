@@ -91,6 +91,7 @@ struct item {
  * @by_trap: @traps by the last one's number
  * @by_way: executions, by handler
  * @by_tactic: executions
+ * @entered: those of them that came in behind the site
  * @lost: at entries, by handler: executions that left another number in a register, or, the
  *	last of them, other flags, which ftrace need not give back
  * @refused: cases
@@ -113,6 +114,7 @@ struct bench {
 	unsigned long by_trap[NR_TRAPS];
 	unsigned long by_way[WAYS][NR_HANDLERS];
 	unsigned long by_tactic[NR_TACTICS];
+	unsigned long entered[NR_TACTICS];
 	unsigned long lost[NR_HANDLERS][17];
 	unsigned long refused[WAYS][NR_REASONS];
 	char why[NR_REASONS][KTRAMP_WHY_MAX];

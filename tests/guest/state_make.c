@@ -15,8 +15,6 @@
 #define AC	0x40000
 #define ID	0x200000
 
-#define FUNC_SIZE	(STATE_CELL_SIZE * STATE_FUNC_CELLS)
-
 #define PADDING	8	/* bytes behind the instruction that a jump may need */
 
 /* Where in the data a fixed operand lies: its neighbours on both sides are the case's too. */
@@ -114,6 +112,24 @@ void code_fill(uint8_t *bytes, unsigned int length)
 	for (; length; bytes += n, length -= n) {
 		n = length < 8 ? length : 8;
 		memcpy(bytes, nops[n], n);
+	}
+}
+
+/* Cells of nops. Padding, behind the jump that ends it, is nops as well, or int3. */
+void code_fill_text(uint8_t text[STATE_TEXT_SIZE])
+{
+	static const uint8_t jump_to_itself[] = { 0xeb, 0xfe };
+
+	code_fill(text, STATE_TEXT_SIZE);
+	for (unsigned int i = 0; i <= STATE_FUNCS; i++) {
+		uint8_t *padding = text + i * STATE_STRIDE;
+
+		memcpy(padding, jump_to_itself, sizeof(jump_to_itself));
+		padding += sizeof(jump_to_itself);
+		if (i & 1)
+			memset(padding, 0xcc, STATE_PADDING_SIZE - sizeof(jump_to_itself));
+		else
+			code_fill(padding, STATE_PADDING_SIZE - sizeof(jump_to_itself));
 	}
 }
 
@@ -280,9 +296,15 @@ static void put_odd(struct code *code, unsigned int *end)
 static void put_simple(struct rng *rng, const struct forms *forms, struct code *code,
 		       unsigned int *end)
 {
-	const struct form *form = &forms->v[forms->simple[rng_below(rng, forms->nr_simple)]];
+	const struct form *form;
 	struct ktramp_insn insn;
 
+	if (!forms) {
+		code_fill(code->bytes + *end, 1);
+		*end += 1;
+		return;
+	}
+	form = &forms->v[forms->simple[rng_below(rng, forms->nr_simple)]];
 	draw_insn(rng, form, &insn, code->bytes + *end);
 	*end += insn.len;
 }
@@ -290,10 +312,11 @@ static void put_simple(struct rng *rng, const struct forms *forms, struct code *
 static void put_lead(struct rng *rng, struct code *code, unsigned int *end)
 {
 	static const uint8_t leads[][4] = {
-		{ 1, 0x90 }, { 2, 0x66, 0x90 }, { 3, 0x0f, 0x1f, 0x00 }, { 1, 0xf5 }, { 1, 0xf8 },
-		{ 1, 0xf9 },
+		{ 1, 0x90 }, { 1, 0xf5 }, { 1, 0xf8 }, { 1, 0xf9 }, { 2, 0x66, 0x90 },
+		{ 3, 0x0f, 0x1f, 0x00 },
 	};
-	const uint8_t *lead = leads[rng_below(rng, sizeof(leads) / sizeof(*leads))];
+	/* A jump of 2 bytes displaces what is behind the first ones only. */
+	const uint8_t *lead = leads[rng_below(rng, code->shape == SPRUNG ? 4 : 6)];
 
 	memcpy(code->bytes + *end, lead + 1, lead[0]);
 	*end += lead[0];
@@ -311,6 +334,45 @@ static unsigned int pick_entry(struct rng *rng, const struct code *code, unsigne
 			starts[nr++] = at;
 	}
 	return nr ? starts[rng_below(rng, nr)] : 0;
+}
+
+/* A short jump, never executed but as a case's entry. */
+static void put_entering(struct code *code, unsigned int *end, unsigned int to)
+{
+	code->bytes[*end] = 0xeb;
+	code->bytes[*end + 1] = to - (*end + 2);
+	*end += 2;
+}
+
+static bool is_start(const struct code *code, unsigned int offset)
+{
+	unsigned int at = code->site;
+	struct ktramp_insn insn;
+
+	while (at < offset &&
+	       ktramp_insn_decode(&insn, code->bytes + at, STATE_CELL_SIZE - at) > 0)
+		at += insn.len;
+	return at == offset;
+}
+
+/*
+ * Where a jump of 5 bytes, or one with prefixes, would need an int3 in its third byte and its
+ * fifth: no displacement has both. Behind one of 2 bytes they are left alone, and what is an
+ * instruction's start there can be entered.
+ */
+static void put_entries(struct rng *rng, struct code *code, unsigned int *end)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int k = 2; k < 5; k++) {
+		bool start = is_start(code, code->site + k);
+
+		if (k == 3 && !start)
+			continue;
+		if (start && !rng_below(rng, ++nr))
+			code->entry = *end;
+		put_entering(code, end, code->site + k);
+	}
 }
 
 static void put_insn(struct rng *rng, const struct form *form, struct code *code,
@@ -339,10 +401,49 @@ static bool finish(struct rng *rng, const struct state_info *where, struct code 
 	return ktramp_insn_decode(&code->insn, code->bytes + code->at, KTRAMP_INSN_MAX) > 0;
 }
 
+/* What stands behind the instruction. */
+static void put_rest(struct rng *rng, const struct forms *forms, const struct state_info *where,
+		     struct code *code, unsigned int *end)
+{
+	bool ends = ktramp_insn_ends_flow(&code->insn);
+	unsigned int entry = 0;
+
+	if (ends && code->shape != SPRUNG) {
+		put_padding(code, end);
+		return;
+	}
+	/* Who falls into the second byte of a short jump cannot be helped. */
+	if (ends && *end - code->site == 1)
+		code->bytes[(*end)++] = 0xcc;
+	while (code->shape != ALONE && *end - code->site < PADDING)
+		put_simple(rng, forms, code, end);
+	if (code->shape == ENTERED)
+		entry = pick_entry(rng, code, *end);
+	put_jump(code, end, where->fall);
+	if (entry) {
+		code->entry = *end;
+		put_entering(code, end, entry);
+	}
+	if (code->shape == SPRUNG)
+		put_entries(rng, code, end);
+}
+
+/* Springboards' share is taken from the shapes that jumps are simple copies in. */
+enum shape shape_draw(struct rng *rng)
+{
+	static const uint8_t shapes[] = {
+		ALONE, ALONE, ALONE, ALONE, FOLLOWED, FOLLOWED, FOLLOWED, SPRUNG,
+		LATER, LATER, LATER, SPRUNG, ENTERED, ENTERED, ENTERED, ENTERED,
+	};
+
+	return shapes[rng_below(rng, sizeof(shapes))];
+}
+
 /**
  * code_make() - put an instruction of a form, and what belongs around it, into a cell
  * @rng: numbers
- * @forms: for the simple ones; without them it stands alone
+ * @forms: for the simple ones, or NULL: they are nops
+ * @shape: what belongs around it
  * @form: the form
  * @where: addresses
  * @address: of the cell
@@ -350,42 +451,29 @@ static bool finish(struct rng *rng, const struct state_info *where, struct code 
  *
  * Return: false if it does not fit into the cell.
  */
-bool code_make(struct rng *rng, const struct forms *forms, const struct form *form,
-	       const struct state_info *where, uint64_t address, struct code *code)
+bool code_make(struct rng *rng, const struct forms *forms, enum shape shape,
+	       const struct form *form, const struct state_info *where, uint64_t address,
+	       struct code *code)
 {
-	unsigned int end = 0, pad = 0, entry = 0;
+	unsigned int end = 0, pad = 0;
+	uint64_t offset = address - where->cells;
 	/* A function's first bytes could look like ftrace's, or be an endbr64. */
-	bool back = rng_below(rng, 2) || address % FUNC_SIZE == 0;
+	bool back = rng_below(rng, 2) || offset % STATE_STRIDE == STATE_PADDING_SIZE;
 
-	*code = (struct code){ .address = address };
-	code->shape = forms ? rng_below(rng, NR_SHAPES) : ALONE;
+	*code = (struct code){ .address = address, .shape = shape };
 	/* Where a short branch leads: in front of the site, or behind everything. */
 	if (back)
 		put_jump(code, &end, where->taken);
 	code->site = end;
-	if (code->shape == LATER)
+	if (shape == LATER || (shape == SPRUNG && forms && !rng_below(rng, 3)))
 		put_lead(rng, code, &end);
 	put_insn(rng, form, code, &end);
-	if (ktramp_insn_ends_flow(&code->insn)) {
-		put_padding(code, &end);
-	} else {
-		while (code->shape != ALONE && end - code->site < PADDING)
-			put_simple(rng, forms, code, &end);
-		if (code->shape == ENTERED)
-			entry = pick_entry(rng, code, end);
-		put_jump(code, &end, where->fall);
-	}
-	if (entry) {
-		code->entry = end;
-		code->bytes[end] = 0xeb;
-		code->bytes[end + 1] = entry - (end + 2);
-		end += 2;
-	}
+	put_rest(rng, forms, where, code, &end);
 	if (!back) {
 		pad = end;
 		put_jump(code, &end, where->taken);
 	}
-	code->odd = address / FUNC_SIZE & 1;
+	code->odd = offset / STATE_STRIDE & 1;
 	if (code->odd)
 		put_odd(code, &end);
 	return finish(rng, where, code, end, pad);

@@ -99,6 +99,7 @@ static void report(const struct bench *b)
 	static const char *const tactics[NR_TACTICS] = {
 		[KTRAMP_TACTIC_COPY] = "copy", [KTRAMP_TACTIC_REENCODE] = "reencode",
 		[KTRAMP_TACTIC_PUN] = "pun", [KTRAMP_TACTIC_FTRACE] = "ftrace",
+		[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 	};
 	static const char *const traps[NR_TRAPS] = {
 		[DE] = "#DE", [UD] = "#UD", [SS] = "#SS", [GP] = "#GP", [PF] = "#PF",
@@ -120,8 +121,8 @@ static void report(const struct bench *b)
 	}
 	for (unsigned int i = 1; i < NR_TACTICS; i++)
 		if (b->by_tactic[i])
-			printf("# tactic %-12s %7lu executed\n", tactics[i] ?: "of a later number",
-			       b->by_tactic[i]);
+			printf("# tactic %-12s %7lu executed, %lu entered behind the site\n",
+			       tactics[i] ?: "of a later number", b->by_tactic[i], b->entered[i]);
 	if (entries_are_there(b))
 		entries_report(b);
 	else
@@ -199,13 +200,16 @@ static void check_ways(struct __test_metadata *_metadata, const struct bench *b)
 			}
 		}
 	}
-	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_FTRACE; i++) {
+	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_SPRINGBOARD; i++) {
 		if (i == KTRAMP_TACTIC_FTRACE && !entries_are_there(b))
 			continue;
 		EXPECT_LT(b->cases_done / 20, b->by_tactic[i]) {
 			TH_LOG("tactic %u", i);
 		}
 	}
+	/* What both are for. */
+	EXPECT_LT(b->cases_done / 100, b->entered[KTRAMP_TACTIC_PUN]);
+	EXPECT_LT(b->cases_done / 100, b->entered[KTRAMP_TACTIC_SPRINGBOARD]);
 }
 
 TEST_F_TIMEOUT(state, every_form_is_the_same_through_every_mechanism, TIMEOUT)
@@ -280,6 +284,7 @@ FIXTURE_VARIANT(spoilt) {
 	enum symptom symptom;
 	uint8_t opcode;	/* of what is spoilt instead in ftrace's trampoline, behind its call */
 	uint8_t modrm;
+	enum shape shape;
 };
 
 enum { EMULATE, STEP_TF, STEP_INT3, BOOST, JUMP, JUMP_INLINE, JUMP_REGS, BPF_JUMP };
@@ -290,6 +295,8 @@ enum { EMULATE, STEP_TF, STEP_INT3, BOOST, JUMP, JUMP_INLINE, JUMP_REGS, BPF_JUM
 /* mov 0(%rip), %rax: another word is loaded */
 SPOILT(load, BOOST, 3, 0x08, IN_REGISTER, 0x48, 0x8b, 0x05, 0, 0, 0, 0);
 SPOILT(load_in_a_jump, JUMP, 3, 0x08, IN_REGISTER, 0x48, 0x8b, 0x05, 0, 0, 0, 0);
+FIXTURE_VARIANT_ADD(spoilt, load_behind_a_springboard) {
+	{ 0x48, 0x8b, 0x05, 0, 0, 0, 0 }, JUMP, 3, 0x08, IN_REGISTER, .shape = SPRUNG };
 /* movl $1, 0(%rip): another one is stored */
 SPOILT(store, STEP_INT3, 6, 0x10, IN_MEMORY, 0xc7, 0x05, 0, 0, 0, 0, 1, 0, 0, 0);
 /* mov %eax, %gs:0(%rip) */
@@ -315,7 +322,7 @@ SPOILT(saved_flags, JUMP_REGS, -1, 0xc2, IN_FLAGS, 0x0f, 0x1f, 0x00);
 
 #define SPOILT_ENTRY(name, way, opcode, modrm, at, by, symptom)				\
 	FIXTURE_VARIANT_ADD(spoilt, name) {						\
-		{ 0x0f, 0x1f, 0x00 }, way, at, by, symptom, opcode, modrm }
+		{ 0x0f, 0x1f, 0x00 }, way, at, by, symptom, opcode, modrm, BEHIND }
 
 /* mov disp8(%rsp), %rdx: %rax, which is loaded after it; popfq: pop %rax */
 SPOILT_ENTRY(register_at_an_entry, JUMP, 0x8b, 0x54, 2, 0x10, IN_REGISTER);
@@ -354,7 +361,7 @@ static void put(struct bench *b, const uint8_t *insn, enum shape shape)
 	if (shape == BEHIND)
 		code_make_behind(&rng, &form, &b->where, b->where.entries[0], &item->code);
 	else
-		code_make(&rng, NULL, &form, &b->where, cell_address(b, 0), &item->code);
+		code_make(&rng, NULL, shape, &form, &b->where, cell_address(b, 0), &item->code);
 	state_make(&rng, &b->where, &item->code, item->state);
 	/* For the division; ZF and CF are set. */
 	item->state->r[RCX] = 0;
@@ -378,6 +385,16 @@ static int execute_first(struct bench *b, unsigned int way, const struct state_r
 	if (item->code.shape == BEHIND)
 		entries_forget(b, item, way, bare, probed);
 	return err;
+}
+
+/* Is the first item's probe made as its shape wants? */
+static bool is_served_so(const struct bench *b, unsigned int way)
+{
+	const struct item *item = b->items;
+	struct ktramp_probe_info info;
+
+	return !kt_probe(b->fd, item->probe[way], &info) &&
+	       (info.tactic == KTRAMP_TACTIC_SPRINGBOARD) == (item->code.shape == SPRUNG);
 }
 
 /* In the copy, or in the detour around it. Return: the byte's address, or 0. */
@@ -432,11 +449,12 @@ TEST_F(spoilt, copy_is_found_out)
 
 	if (variant->opcode && !entries_are_there(b))
 		SKIP(return, "this kernel has no ftrace");
-	put(b, variant->insn, variant->opcode ? BEHIND : ALONE);
+	put(b, variant->insn, variant->shape);
 	ASSERT_EQ(0, write_code(b));
 	ASSERT_EQ(0, execute(b->state, item->state, &bare, 1));
 	ASSERT_EQ(0, item_create(b, item, way));
 	ASSERT_NE(0, item->probe[way]);
+	ASSERT_TRUE(is_served_so(b, way));
 	ASSERT_EQ(0, kt_arm(b->fd, item->probe[way]));
 	ASSERT_EQ(0, execute_first(b, way, &bare, &probed));
 	EXPECT_TRUE(result_equals(&bare, &probed));

@@ -11,9 +11,18 @@
 
 /* A cell holds one case's code. Cells share functions: what is known of one is found once. */
 #define STATE_CELL_SIZE		64
-#define STATE_FUNC_CELLS	8
-#define STATE_FUNCS		64
+#define STATE_FUNC_CELLS	3
+#define STATE_FUNCS		170
 #define STATE_CELLS		(STATE_FUNCS * STATE_FUNC_CELLS)
+
+/*
+ * In front of each such function, and behind the last one, is one of nothing but padding. Each
+ * cell has one within reach of a short jump; and in each there is room for springboards of
+ * four probes in all three cells that reach it, even where the kernel keeps its last bytes.
+ */
+#define STATE_PADDING_SIZE	96
+#define STATE_STRIDE		(STATE_PADDING_SIZE + STATE_CELL_SIZE * STATE_FUNC_CELLS)
+#define STATE_TEXT_SIZE		(STATE_STRIDE * STATE_FUNCS + STATE_PADDING_SIZE)
 
 /* Functions that begin with what ftrace owns, behind which there is room for a cell. */
 #define STATE_ENTRIES		8
@@ -35,7 +44,7 @@
 
 /**
  * struct state_info - where everything is (STATE_IOC_INFO)
- * @cells: (out) the first cell
+ * @cells: (out) the padding in front of the first cell
  * @entries: (out) the 5 bytes that ftrace owns of each such function, 0 if it does not
  * @data: (out) STATE_DATA_SIZE bytes, margins on both sides
  * @stack: (out) STATE_STACK_SIZE bytes, a margin of four pages below them

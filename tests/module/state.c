@@ -343,7 +343,7 @@ static long ioc_write(const struct state_copy *copy)
 	int err;
 
 	if (copy->address < MODULES_VADDR || copy->address >= MODULES_END || !copy->size ||
-	    copy->size > STATE_CELLS * STATE_CELL_SIZE)
+	    copy->size > STATE_TEXT_SIZE)
 		return -EINVAL;
 	bytes = vmemdup_user(u64_to_user_ptr(copy->buffer), copy->size);
 	if (IS_ERR(bytes))

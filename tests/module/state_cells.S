@@ -15,17 +15,19 @@
 	.globl state_cells
 state_cells:
 	.altmacro
-	.macro state_func nr
-state_func_\nr:
+	.macro state_nops kind, nr, size
+state_\kind\()_\nr:
 	ANNOTATE_NOENDBR
 	/* nopl 0(%rax,%rax) */
-	.fill STATE_CELL_SIZE * STATE_FUNC_CELLS / 8, 8, 0x0000000000841f0f
+	.fill \size / 8, 8, 0x0000000000841f0f
 	.endm
 	.set number, 0
 	.rept STATE_FUNCS
-	state_func %number
+	state_nops padding, %number, STATE_PADDING_SIZE
+	state_nops func, %number, (STATE_CELL_SIZE * STATE_FUNC_CELLS)
 	.set number, number + 1
 	.endr
+	state_nops padding, %number, STATE_PADDING_SIZE
 	.globl state_cells_end
 state_cells_end:
 	ANNOTATE_NOENDBR
