@@ -219,7 +219,7 @@ struct expect {
 	bool steps;		/* @bp and @db depend on the instruction */
 	bool silent;		/* calls the target, not the handler */
 	bool fleeting;		/* the state lasts only during KTRAMP_IOC_RUN */
-	bool puns;		/* may be short, or prefixed, with int3s where the target comes back */
+	bool puns;		/* short, prefixed, or with int3s where the target comes back */
 	const char *marks;	/* at the end of its line in the kernel's list, or NULL */
 };
 
