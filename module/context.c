@@ -23,8 +23,9 @@
 /* jmp and jcc rel8 lead no further than this behind themselves, or in front. */
 #define SHORT_REACH	128
 
-/* Under ktramp_mutex. */
+/* Under ktramp_mutex. @nearby is for whoever asks whose an address is, and is done with it. */
 static struct ktramp_context last, beside;
+static struct ktramp_symbol nearby;
 
 static struct ktramp_thunks thunks(const struct ktramp_image *image)
 {
@@ -84,14 +85,12 @@ bool ktramp_context_is_prefix(const struct ktramp_context *ctx)
 	return is_prefix(&ctx->symbol);
 }
 
-/* Do such nops begin at an address? Not if there is no memory to look it up. */
-bool ktramp_context_is_prefix_at(unsigned long addr)
+/* Do such nops begin at an address? Under ktramp_mutex. Return: 1, 0 or -ENOMEM. */
+int ktramp_context_is_prefix_at(unsigned long addr)
 {
-	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
-	bool is = symbol && !ktramp_symbol_at(symbol, addr) && is_prefix(symbol);
+	int err = ktramp_symbol_at(&nearby, addr);
 
-	kfree(symbol);
-	return is;
+	return err == -ENOMEM ? err : !err && is_prefix(&nearby);
 }
 
 /* Code with an entry for ftrace was compiled, and stays within itself. */
@@ -121,14 +120,12 @@ static int mark_from(struct ktramp_func *func, const struct ktramp_symbol *symbo
  */
 static int mark_neighbours(struct ktramp_func *func, bool in_front)
 {
-	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
 	unsigned long edge = in_front ? func->addr : func->addr + func->size, at = edge;
+	const struct ktramp_symbol *symbol = &nearby;
 	int err = 0;
 
-	if (!symbol)
-		return -ENOMEM;
 	while (!err && (in_front ? edge - at : at - edge) < SHORT_REACH) {
-		err = ktramp_symbol_at(symbol, in_front ? at - 1 : at);
+		err = ktramp_symbol_at(&nearby, in_front ? at - 1 : at);
 		if (err)
 			break;
 		if (!is_prefix(symbol)) {
@@ -138,24 +135,24 @@ static int mark_neighbours(struct ktramp_func *func, bool in_front)
 		}
 		at = in_front ? symbol->start : symbol->start + symbol->size;
 	}
-	kfree(symbol);
 	return err == -ENOMEM ? err : 0;
 }
 
-/* Where a jump out of the function leads: to text, or to what a kprobe was optimized into? */
-static bool leads_to_text(const struct ktramp_image *image, unsigned long addr)
+/*
+ * Where a jump out of the function leads: to text, or to what a kprobe was optimized into?
+ * Return: 1, 0 or -ENOMEM.
+ */
+static int leads_to_text(const struct ktramp_image *image, unsigned long addr)
 {
-	struct ktramp_symbol *symbol;
-	bool known;
+	int err;
 
 	if (addr - image->start < image->size)
-		return true;
-	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+		return 1;
+	err = ktramp_symbol_at(&nearby, addr);
+	if (err)
+		return err == -ENOMEM ? err : 0;
 	/* The pages of kprobes, ftrace and BPF belong to modules of that name. */
-	known = symbol && !ktramp_symbol_at(symbol, addr) &&
-		!strstarts(symbol->module, "__builtin__") && strcmp(symbol->module, "bpf");
-	kfree(symbol);
-	return known;
+	return !strstarts(nearby.module, "__builtin__") && strcmp(nearby.module, "bpf");
 }
 
 static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off)
@@ -168,41 +165,47 @@ static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *ins
 /*
  * Somebody else's breakpoint or jump stands over an instruction whose length it hides: what
  * follows would be read from its middle. An int3 that control comes to is no padding.
+ *
+ * Return: 0 or -ENOMEM.
  */
-static void stop_at_foreign(struct ktramp_func *func, const struct ktramp_image *image)
+static int stop_at_foreign(struct ktramp_func *func, const struct ktramp_image *image)
 {
 	struct ktramp_insn insn;
+	int text = 1;
 	u32 off;
 
 	for (off = 0; off < func->known; off += insn.len) {
 		ktramp_func_decode(func, off, &insn);
 		if (func->code[off] == INT3_INSN_OPCODE && (func->marks[off] & KTRAMP_M_ENTER))
 			break;
-		if (func->code[off] == JMP32_INSN_OPCODE && leaves(func, &insn, off) &&
-		    !leads_to_text(image, func->addr + ktramp_branch_offset(&insn, off)))
+		if (func->code[off] == JMP32_INSN_OPCODE && leaves(func, &insn, off))
+			text = leads_to_text(image, func->addr + ktramp_branch_offset(&insn, off));
+		if (text <= 0)
 			break;
 	}
 	func->known = min(func->known, off);
+	return min(text, 0);
 }
 
 /*
  * Does the call at an entry look like ftrace's? Cold parts may begin with one of their own, to
  * a function; ftrace's goes to its own code, or to a trampoline that it, BPF or a module made.
+ *
+ * Return: 1, 0 or -ENOMEM.
  */
-static bool is_ftraces(const struct ktramp_context *ctx, u32 off)
+static int is_ftraces(const struct ktramp_context *ctx, u32 off)
 {
-	struct ktramp_symbol *to;
 	struct ktramp_insn insn;
-	bool known;
+	int err;
 
 	if (ktramp_func_decode(&ctx->func, off, &insn) < 0 || insn.branch != KTRAMP_BR_CALL)
-		return true;
-	to = kmalloc(sizeof(*to), GFP_KERNEL);
-	known = to && !ktramp_symbol_at(to, ctx->func.addr + ktramp_branch_offset(&insn, off)) &&
-		(!to->module[0] || !strcmp(to->module, ctx->symbol.module)) &&
-		!strstarts(to->name, "ftrace_") && strcmp(to->name, "__fentry__");
-	kfree(to);
-	return !known;
+		return 1;
+	err = ktramp_symbol_at(&nearby, ctx->func.addr + ktramp_branch_offset(&insn, off));
+	if (err)
+		return err == -ENOMEM ? err : 1;
+	if (nearby.module[0] && strcmp(nearby.module, ctx->symbol.module))
+		return 1;
+	return strstarts(nearby.name, "ftrace_") || !strcmp(nearby.name, "__fentry__");
 }
 
 /*
@@ -224,6 +227,7 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	const struct ktramp_image *image;
 	struct ktramp_func *func = &ctx->func;
 	struct ktramp_thunks t;
+	int err, ftraces;
 
 	func->code = code;
 	func->addr = ctx->symbol.start;
@@ -241,10 +245,15 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);
 	mark_ftraces(ctx);
-	stop_at_foreign(func, image);
+	err = stop_at_foreign(func, image);
+	if (err)
+		return err;
 	ctx->admitted = false;
 	ctx->ftrace = ktramp_admit_guess(func);
-	if (ctx->ftrace >= 0 && !is_ftraces(ctx, ctx->ftrace))
+	ftraces = ctx->ftrace >= 0 ? is_ftraces(ctx, ctx->ftrace) : 0;
+	if (ftraces < 0)
+		return ftraces;
+	if (!ftraces)
 		ctx->ftrace = -1;
 	return mark_neighbours(func, true) ?: mark_neighbours(func, false);
 }

@@ -29,7 +29,7 @@ struct ktramp_context {
 
 struct ktramp_context *ktramp_context_at(unsigned long addr, struct ktramp_refusal *r);
 struct ktramp_context *ktramp_context_beside(unsigned long addr, struct ktramp_refusal *r);
-bool ktramp_context_is_prefix_at(unsigned long addr);
+int ktramp_context_is_prefix_at(unsigned long addr);
 bool ktramp_context_is_prefix(const struct ktramp_context *ctx);
 void ktramp_context_drop(void);
 void ktramp_context_exit(void);

@@ -40,15 +40,19 @@ static void add_free(struct ktramp_gaps *gaps, u64 from, u64 to)
 	}
 }
 
-/* A function's padding, as far as it is in [@from, @to). */
-static void add_tail(struct ktramp_gaps *gaps, const struct ktramp_context *ctx, u64 from, u64 to)
+/* A function's padding, as far as it is in [@from, @to). Return: 0 or -ENOMEM. */
+static int add_tail(struct ktramp_gaps *gaps, const struct ktramp_context *ctx, u64 from, u64 to)
 {
 	u64 start = ctx->func.addr + ktramp_func_tail(&ctx->func);
 	u64 end = ctx->func.addr + ctx->func.size;
+	int prefix = ROOM_IN_FRONT ? ktramp_context_is_prefix_at(end) : 1;
 
-	if (ROOM_IN_FRONT && !ktramp_context_is_prefix_at(end))
+	if (prefix < 0)
+		return prefix;
+	if (!prefix)
 		end -= ROOM_IN_FRONT;
 	add_free(gaps, max(start, from), min(end, to));
+	return 0;
 }
 
 /* Text of one module, or of the kernel: it goes as one, and its tables are known. */
@@ -74,9 +78,10 @@ int ktramp_gaps_find(const struct ktramp_context *ctx, u64 site, struct ktramp_g
 	const struct ktramp_context *other;
 	struct ktramp_refusal r;
 	u64 at = from;
+	int err = 0;
 
 	gaps->nr = 0;
-	while (at < to) {
+	while (!err && at < to) {
 		other = ctx;
 		if (at - ctx->func.addr >= ctx->func.size)
 			other = ktramp_context_beside(at, &r);
@@ -90,8 +95,8 @@ int ktramp_gaps_find(const struct ktramp_context *ctx, u64 site, struct ktramp_g
 			continue;
 		}
 		if (is_same_image(ctx, other) && !ktramp_context_is_prefix(other))
-			add_tail(gaps, other, from, to);
+			err = add_tail(gaps, other, from, to);
 		at = other->func.addr + other->func.size;
 	}
-	return 0;
+	return err;
 }
