@@ -262,6 +262,25 @@ static int plan_pins(const struct ktramp_site *site, struct ktramp_region *regio
 	return 0;
 }
 
+/* An indirect jump may lead to any instruction, but into none. */
+static int plan_indirect(const struct ktramp_site *site, const struct ktramp_region *region,
+			 struct ktramp_refusal *r)
+{
+	if (site->func.indirect < 0 || region->len == site->insn.len)
+		return 0;
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
+			     "the indirect jump at +0x%x may enter the region",
+			     (u32)site->func.indirect);
+}
+
+/* The region of a jump of @len bytes, and what enters it. */
+static int plan_jump(const struct ktramp_site *site, u32 len, struct ktramp_region *region,
+		     struct ktramp_refusal *r)
+{
+	return displace(site, len, region, r) ?: plan_indirect(site, region, r) ?:
+	       plan_pins(site, region, r);
+}
+
 /* The lowest address in a gap for a jump that a short jump at the site reaches, or 0. */
 static u64 place_springboard(const struct ktramp_site *site, const struct ktramp_region *region,
 			     const struct ktramp_gap *gap)
@@ -290,7 +309,7 @@ static int plan_springboard(const struct ktramp_site *site, struct ktramp_region
 	unsigned int i;
 	int err;
 
-	err = displace(site, KTRAMP_JMP8_SIZE, region, r) ?: plan_pins(site, region, r);
+	err = plan_jump(site, KTRAMP_JMP8_SIZE, region, r);
 	if (err)
 		return err;
 	region->tactic = KTRAMP_TACTIC_SPRINGBOARD;
@@ -312,6 +331,7 @@ bool ktramp_plan_may_spring(const struct ktramp_refusal *r)
 	switch (r->reason) {
 	case KTRAMP_R_SHORT:
 	case KTRAMP_R_TARGETED:
+	case KTRAMP_R_INDIRECT:
 	case KTRAMP_R_PATCHED:
 	case KTRAMP_R_TRAPS:
 	case KTRAMP_R_FAULTS:
@@ -351,19 +371,14 @@ int ktramp_plan_region(const struct ktramp_site *site, struct ktramp_region *reg
 	u32 prefixes;
 	int err;
 
-	if (site->func.indirect >= 0)
-		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
-				     "the indirect jump at +0x%x may enter the region",
-				     (u32)site->func.indirect);
 	if (site->func.known < site->func.size)
 		return refuse_unknown(&site->func, r);
-	err = displace(site, KTRAMP_JMP_SIZE, region, r) ?: plan_pins(site, region, r);
+	err = plan_jump(site, KTRAMP_JMP_SIZE, region, r);
 	if (!err)
 		return 0;
 	prefixes = r->reason == KTRAMP_R_TARGETED ? 1 : KTRAMP_PREFIXES_MAX + 1;
 	for (; prefixes <= KTRAMP_PREFIXES_MAX; prefixes++)
-		if (!displace(site, KTRAMP_JMP_SIZE + prefixes, region, &later) &&
-		    !plan_pins(site, region, &later))
+		if (!plan_jump(site, KTRAMP_JMP_SIZE + prefixes, region, &later))
 			return planned(r);
 	if (site->gaps && !plan_springboard(site, region, &later))
 		return planned(r);

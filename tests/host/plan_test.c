@@ -68,7 +68,11 @@ static const struct region_row regions[] = {
 	  "90 90 90 90 90 90 eb f9 c3", 0, 0, 5, 5, false, 1 },
 	{ "a branch from in front",
 	  "7501 90 90 90 90 90 90 c3", 2, 0, 5, 5, false, 1 },
-	{ "an indirect jump anywhere", "488d8778563412 ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
+	{ "an indirect jump anywhere", "488d0437 90 ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
+	{ "it, and one instruction", "488d8778563412 ffe0", 0, 0, 7, 1, false },
+	{ "it is the one instruction", "ff24c578563412", 0, 0, 7, 1, true },
+	{ "it, and padding taken", "eb00 cc cc cc ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
+	{ "it, and a ret's padding", "c3 cc cc cc cc ffe0", 0, KTRAMP_R_INDIRECT, 0, 0, false },
 	{ "call *%rax, 2 bytes", "ffd0 4801f0 c3", 0, 0, 5, 2, false, 2 },
 	{ "call rel32 last in it", "90 e800000000 c3", 0, 0, 6, 2, false },
 	{ "call in its first bytes", "ffd0 90 90 90 c3", 0, 0, 5, 4, false, 2 },
@@ -318,6 +322,8 @@ static const struct spring_row springs[] = {
 	{ "a neighbour that is bound to its next", "4801f0 8ed0 c3", 0, KTRAMP_R_REGION, NEAR, 3,
 	  1, false },
 	{ "sti and its hlt", "fb f4 c3", SHORT, NEAR, 2, 2, false },
+	{ "an indirect jump", "4801f0 90 90 ffe0", 0, KTRAMP_R_INDIRECT, NEAR, 3, 1, false },
+	{ "it is one", "ffe0 90 90 90", 0, KTRAMP_R_INDIRECT, NEAR, 2, 1, true },
 
 	/* and of 2 */
 	{ "one byte is left", "4801f0 c3", 3, KTRAMP_R_SHORT, NEAR_IN_VAIN },
@@ -332,7 +338,7 @@ static const struct spring_row springs[] = {
 	  .fixup = 1 },
 	{ "it traps itself", "0f0b c3", 0, KTRAMP_R_TRAPS, NEAR_IN_VAIN },
 	{ "sti, and hlt behind it", "90 fb f4 c3", 0, KTRAMP_R_SHORT, NEAR_IN_VAIN },
-	{ "an indirect jump", "4801f0 ffe0", 0, KTRAMP_R_INDIRECT, NEAR_IN_VAIN },
+	{ "an indirect jump, and two", "90 90 90 90 90 ffe0", 0, KTRAMP_R_INDIRECT, NEAR_IN_VAIN },
 	{ "no instruction", "4801f0 c3 06", 0, KTRAMP_R_DECODE, NEAR_IN_VAIN },
 
 	/* how far: 127 bytes on and 128 back, from behind the short jump */
@@ -457,7 +463,7 @@ static void check_springs(void)
 static void check_spring_last(void)
 {
 	static const unsigned int in_vain[] = {
-		KTRAMP_R_NONE, KTRAMP_R_BOUNDARY, KTRAMP_R_DECODE, KTRAMP_R_INDIRECT,
+		KTRAMP_R_NONE, KTRAMP_R_BOUNDARY, KTRAMP_R_DECODE, KTRAMP_R_RANGE,
 	};
 	static const struct ktramp_gaps gaps = { .nr = 1, .gap = { { FUNC + ANYWHERE, 16 } } };
 
