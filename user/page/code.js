@@ -125,6 +125,7 @@ function listingRow(show, part, line) {
 function stagesOf(model, show, hit) {
 	const armed = partOf(show, "site armed"), copy = partOf(show, "slot") ||
 		partOf(show, "detour");
+	const springboard = partOf(show, "springboard");
 	const first = armed && armed.lines.find((line) => line.origin === "probe");
 	const ours = model.group(show.mechanism) === "ours" || show.mechanism === "bpf-jump";
 	const per = (count) => count && show.calls ? count / show.calls : 0;
@@ -145,6 +146,10 @@ function stagesOf(model, show, hit) {
 					"the copy in the kernel’s detour is executed." :
 						"C code does the displaced instruction’s work.")),
 		});
+	if (springboard)
+		stages.push({ kind: "code", title: springboard.part,
+			says: addressOf(springboard.address) + ", in padding between functions",
+			part: springboard });
 	if (copy)
 		stages.push({ kind: "code", title: copy.part, says: addressOf(copy.address),
 			part: copy });
@@ -225,7 +230,8 @@ function resumeOffset(show, armed, stages, hit) {
 		inPart(armed, hit.address(hit.hit[1])))
 		return Number(hit.address(hit.hit[1]) - BigInt(armed.address));
 	const lines = armed.lines, first = lines.findIndex((line) => line.origin === "probe");
-	const code = stages.map((stage) => stage.part).find(Boolean);
+	const code = stages.map((stage) => stage.part).find((part) =>
+		part && part.part !== "springboard");
 	const back = code && [...code.lines].reverse().find((line) => line.target &&
 		/^jmp/.test(line.insn) && inPart(armed, line.target));
 
