@@ -39,6 +39,11 @@ static bool is_bit_string(const struct ktramp_insn *insn)
 		insn->opcode == 0xbb);
 }
 
+static bool is_endbr64(const struct ktramp_insn *insn)
+{
+	return insn->map == KTRAMP_MAP_0F && insn->opcode == 0x1e && insn->modrm == 0xfa;
+}
+
 static bool is_string(const struct ktramp_insn *insn)
 {
 	return insn->map == KTRAMP_MAP_1B && insn_is_legacy(insn) &&
@@ -468,6 +473,9 @@ bool code_make(struct rng *rng, const struct forms *forms, enum shape shape,
 	if (shape == LATER || (shape == SPRUNG && forms && !rng_below(rng, 3)))
 		put_lead(rng, code, &end);
 	put_insn(rng, form, code, &end);
+	/* Who lands in the second byte of a short jump cannot be helped. */
+	if (shape == SPRUNG && code->at != code->site && is_endbr64(&code->insn))
+		return false;
 	put_rest(rng, forms, where, code, &end);
 	if (!back) {
 		pad = end;
