@@ -546,7 +546,8 @@ static uint64_t draw_fault(struct rng *rng, const struct state_info *where,
 		return 0;
 	switch (rng_below(rng, 3)) {
 	case 0:
-		return where->hole + rng_below(rng, 2048);
+		/* A scaled index rounds down; the page in front is there. */
+		return where->hole + 8 + rng_below(rng, 2048);
 	case 1:
 		return where->constant + rng_below(rng, 256);
 	default:
