@@ -33,7 +33,7 @@ struct show {
 	struct view view;
 	struct ktramp_run run;
 	struct ktramp_regs regs;
-	struct listing padding;	/* of a springboard, before */
+	struct ktramp_code padding;	/* of a springboard, before; length 0: none, or hidden */
 	char listed[512];	/* the kernel's line on its kprobe, or empty */
 };
 
@@ -121,6 +121,17 @@ static int read_code(struct show *show, uint32_t part, enum view_part to)
 	return 0;
 }
 
+/* What a springboard takes is text that is changed, too. */
+static int read_padding(struct show *show, struct ktramp_code *code)
+{
+	int err = dev_code(show->dev, show->id, KTRAMP_CODE_SPRINGBOARD, code);
+
+	if (!err)
+		return 0;
+	code->length = 0;
+	return err == -ENOENT || err == -EPERM ? 0 : complain("read the padding", err, "");
+}
+
 /* As the bench does. */
 static int load_program(struct show *show)
 {
@@ -161,10 +172,7 @@ static int create(struct show *show)
 	err = show->handler == KTRAMP_BPF ? load_program(show) : 0;
 	if (!err)
 		err = read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
-	if (!err)
-		err = read_code(show, KTRAMP_CODE_SPRINGBOARD, VIEW_SPRINGBOARD);
-	show->padding = show->view.listing[VIEW_SPRINGBOARD];
-	return err;
+	return err ? err : read_padding(show, &show->padding);
 }
 
 static int attach_program(struct show *show)
@@ -280,21 +288,10 @@ static int inspect_watched(struct show *show)
 	return err ? err : detach_err;
 }
 
-/* A springboard's padding is text that was changed, too. */
-static int check_padding(struct show *show)
-{
-	struct listing *springboard = &show->view.listing[VIEW_SPRINGBOARD];
-	const struct listing armed = *springboard;
-	int err = read_code(show, KTRAMP_CODE_SPRINGBOARD, VIEW_SPRINGBOARD);
-
-	show->restored &= !memcmp(springboard->code, show->padding.code, springboard->length);
-	*springboard = armed;
-	return err;
-}
-
 static int take_away(struct show *show)
 {
 	struct ktramp_probe_info *after = &show->after;
+	struct ktramp_code padding;
 	struct ktramp_batch batch;
 	int err;
 
@@ -308,7 +305,9 @@ static int take_away(struct show *show)
 				 MIN(after->length, (uint32_t)KTRAMP_BYTES_MAX));
 	err = read_code(show, KTRAMP_CODE_SITE, VIEW_AFTER);
 	if (!err)
-		err = check_padding(show);
+		err = read_padding(show, &padding);
+	if (!err)
+		show->restored &= !memcmp(padding.code, show->padding.code, padding.length);
 	if (!err && !show->hidden)
 		view_disassemble_after(&show->view, show->disasm);
 	return err;
