@@ -135,6 +135,9 @@ $(guest-out)/state_test: guest-ldlibs += -lcapstone
 $(guest-obj)/insn.o: module/insn.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Whose an address is.
+$(guest-out)/springboard_test: $(O)/user/ksyms.o
+
 # What takes the sample for `ktramp plan --all`.
 live-user := $(addprefix $(O)/user/,sample.o text.o dev.o names.o out.o host.o stats.o)
 $(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)

@@ -14,9 +14,7 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 
-#define EVENTS	"/sys/kernel/tracing/events/kprobes/"
 #define TRACING	"/sys/kernel/tracing/"
-#define THEIRS	"ktramp_coexist"	/* the name of a kprobe that is not ours */
 #define LIVEPATCH	"/sys/kernel/livepatch/ktramp_patch/"
 #define PATCH		"/lib/modules/ktramp_patch.ko"
 #define PATCHED		"/sys/module/ktramp_patch/parameters/calls"
@@ -36,23 +34,15 @@ struct place {
 /* Theirs at any byte of the function, registered but not enabled. */
 static int theirs_ready(const char *function, unsigned int offset)
 {
-	char text[KTRAMP_SITE_MAX + 64];
+	char site[KTRAMP_SITE_MAX + 32];
 
-	snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s+0x%x\n", function, offset);
-	return kt_write_file(KPROBE_EVENTS, text);
+	snprintf(site, sizeof(site), "ktramp:%s+0x%x", function, offset);
+	return kt_theirs_ready(site);
 }
 
 static int theirs_on(const char *function, unsigned int offset)
 {
-	int err = theirs_ready(function, offset);
-
-	return err ? err : kt_write_file(EVENTS THEIRS "/enable", "1");
-}
-
-static void theirs_off(void)
-{
-	kt_write_file(EVENTS THEIRS "/enable", "0");
-	kt_write_file(KPROBE_EVENTS, "-:" THEIRS "\n");
+	return theirs_ready(function, offset) ?: kt_theirs_on();
 }
 
 static bool enter(struct place *p, const char *target)
@@ -74,7 +64,7 @@ static bool leave(struct place *p)
 	struct ktramp_info info;
 	bool same;
 
-	theirs_off();
+	kt_theirs_off();
 	kt_write_file(TRACING "current_tracer", "nop");
 	close(p->fd);
 	p->fd = kt_open();
@@ -194,7 +184,7 @@ static bool try_before_them(struct place *p, unsigned int them, int id, struct p
 		err = kt_disarm(p->fd, id);
 		right = (!err || err == -EILSEQ) && computes_right(p) && right;
 	}
-	theirs_off();
+	kt_theirs_off();
 	return !kt_disarm(p->fd, id) && computes_right(p) && right;
 }
 
@@ -216,7 +206,7 @@ TEST_F_TIMEOUT(function, bears_kprobes_beside_ours, 600)
 		if (!is_near(offset[i], self->p.target.offset, variant->around))
 			continue;
 		if (theirs_on(self->p.name, offset[i])) {
-			theirs_off();
+			kt_theirs_off();
 			continue;
 		}
 		for (unsigned int j = 0; j < nr; j++) {
@@ -226,7 +216,7 @@ TEST_F_TIMEOUT(function, bears_kprobes_beside_ours, 600)
 						    ours[(i + j) % ARRAY_SIZE(ours)], &behind))
 				TH_LOG("theirs at +0x%x, then ours at +0x%x", offset[i], offset[j]);
 		}
-		theirs_off();
+		kt_theirs_off();
 	}
 	for (unsigned int i = 0; i < nr * ARRAY_SIZE(ours); i++) {
 		unsigned int us = offset[i / ARRAY_SIZE(ours)];
@@ -277,7 +267,7 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 			continue;
 		id = create_at(self->p.fd, self->p.name, us, ours[i % ARRAY_SIZE(ours)], &create);
 		if ((int)id < 0) {
-			theirs_off();
+			kt_theirs_off();
 			continue;
 		}
 		err = kt_batch(self->p.fd, KTRAMP_IOC_ARM, &id, 1, &batch);
@@ -287,11 +277,11 @@ TEST_F_TIMEOUT(function, bears_a_kprobe_that_is_enabled_when_ours_are_armed, 300
 		}
 		armed += !err;
 		refused += err != 0;
-		ASSERT_EQ(0, kt_write_file(EVENTS THEIRS "/enable", "1"));
+		ASSERT_EQ(0, kt_theirs_on());
 		ASSERT_TRUE(computes_right(&self->p))
 			TH_LOG("%s at +0x%x, theirs at +0x%x", names[i % ARRAY_SIZE(ours)], us,
 			       them);
-		theirs_off();
+		kt_theirs_off();
 		ASSERT_EQ(0, kt_destroy(self->p.fd, id));
 		ASSERT_TRUE(computes_right(&self->p));
 	}
@@ -311,7 +301,7 @@ static bool try_left_behind(struct place *p, unsigned int them, unsigned int us,
 	bool right = id > 0 && !kt_arm(fd, id);
 
 	if (!right || theirs_ready(p->name, them)) {
-		theirs_off();
+		kt_theirs_off();
 		close(fd);
 		return computes_right(p);
 	}
@@ -319,8 +309,8 @@ static bool try_left_behind(struct place *p, unsigned int them, unsigned int us,
 	pairs->both += !err;
 	pairs->alone += err != 0;
 	right = !err || err == -EILSEQ;
-	right = !kt_write_file(EVENTS THEIRS "/enable", "1") && computes_right(p) && right;
-	theirs_off();
+	right = !kt_theirs_on() && computes_right(p) && right;
+	kt_theirs_off();
 	/* What had to stay when its owner went is anybody's. */
 	err = kt_destroy(closed ? p->fd : fd, id);
 	pairs->stayed += closed && !err;
@@ -593,7 +583,7 @@ TEST_F_TIMEOUT(site, is_not_read_behind_an_optimized_kprobe, 120)
 	}
 	ASSERT_EQ(0, kt_run(self->p.fd, self->p.index, 0, CALLS, 0, &run));
 	EXPECT_EQ(0, run.wrong);
-	theirs_off();
+	kt_theirs_off();
 	id = create_at(self->p.fd, self->p.name, self->p.target.offset, KTRAMP_JUMP, &create);
 	EXPECT_LT(0, id) TH_LOG("%s", create.why);
 	kt_write_file(KPROBE_OPT, was);

@@ -330,6 +330,7 @@ FIXTURE(fault) {
 	struct subject s;
 	int nth, log;
 	struct ktramp_target_info before;
+	struct ktramp_code padding;	/* a springboard's, if there is a probe that has one */
 	struct ktramp_info info;
 };
 
@@ -382,6 +383,15 @@ VARIANT(kretprobe, whole, KTRAMP_KRETPROBE, KTRAMP_COUNT, 0, "lea");
 VARIANT(ftrace, whole, KTRAMP_FTRACE, KTRAMP_COUNT, 0, "lea");
 VARIANT(fprobe, whole, KTRAMP_FPROBE, KTRAMP_COUNT, 0, "lea");
 
+static void read_padding(const struct subject *s, struct ktramp_code *code)
+{
+	*code = (struct ktramp_code){
+		.size = sizeof(*code), .id = s->id, .part = KTRAMP_CODE_SPRINGBOARD,
+	};
+	if (kt_ioctl(s->fd, KTRAMP_IOC_CODE, code))
+		*code = (struct ktramp_code){ };
+}
+
 FIXTURE_SETUP(fault)
 {
 	int index;
@@ -407,6 +417,7 @@ FIXTURE_SETUP(fault)
 	ASSERT_LE(0, index);
 	ASSERT_EQ(0, kt_target(self->s.fd, index, &self->before));
 	ASSERT_EQ(0, kt_info(self->s.fd, &self->info));
+	read_padding(&self->s, &self->padding);
 }
 
 FIXTURE_TEARDOWN(fault)
@@ -421,6 +432,7 @@ static void expect_unchanged(struct __test_metadata *_metadata, const FIXTURE_DA
 			     unsigned int n)
 {
 	struct ktramp_target_info after;
+	struct ktramp_code padding;
 	struct ktramp_info info;
 
 	ASSERT_EQ(0, kt_info(self->s.fd, &info));
@@ -433,6 +445,10 @@ static void expect_unchanged(struct __test_metadata *_metadata, const FIXTURE_DA
 	ASSERT_EQ(0, kt_target(self->s.fd, self->before.index, &after));
 	EXPECT_EQ(0, memcmp(self->before.bytes, after.bytes, sizeof(after.bytes))) {
 		TH_LOG("the text changed with allocation %u", n);
+	}
+	read_padding(&self->s, &padding);
+	EXPECT_EQ(0, memcmp(self->padding.code, padding.code, JMP_SIZE)) {
+		TH_LOG("the padding changed with allocation %u", n);
 	}
 }
 

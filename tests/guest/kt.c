@@ -275,6 +275,43 @@ int kt_read_file(const char *path, char *buf, size_t size)
 	return n < 0 ? -EIO : (int)len;
 }
 
+#define THEIRS		"ktramp_theirs"
+#define THEIRS_ENABLE	"/sys/kernel/tracing/events/kprobes/" THEIRS "/enable"
+
+/* @site: as kprobe_events has it, a symbol with its module or an address */
+int kt_theirs_ready(const char *site)
+{
+	char text[KTRAMP_SITE_MAX + 64];
+
+	snprintf(text, sizeof(text), "p:" THEIRS " %s\n", site);
+	return kt_write_file(KPROBE_EVENTS, text);
+}
+
+int kt_theirs_on(void)
+{
+	return kt_write_file(THEIRS_ENABLE, "1");
+}
+
+int kt_theirs_off(void)
+{
+	kt_write_file(THEIRS_ENABLE, "0");
+	return kt_write_file(KPROBE_EVENTS, "-:" THEIRS "\n");
+}
+
+unsigned long long kt_symbol(const char *wanted)
+{
+	FILE *file = fopen("/proc/kallsyms", "re");
+	unsigned long long address, found = 0;
+	char name[512];
+
+	while (file && !found && fscanf(file, "%llx %*c %511s%*[^\n]", &address, name) == 2)
+		if (!strcmp(name, wanted))
+			found = address;
+	if (file)
+		fclose(file);
+	return found;
+}
+
 /* Find the kernel's own line about a kprobe at @address; @line may be NULL. */
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size)
 {

@@ -67,6 +67,13 @@ bool kt_has_btf(void);
 int kt_pin(int cpu);
 int kt_write_file(const char *path, const char *text);
 int kt_read_file(const char *path, char *buf, size_t size);
+/* A kprobe that is not ours: registered, not enabled yet; enabled; gone. */
+int kt_theirs_ready(const char *site);
+int kt_theirs_on(void);
+int kt_theirs_off(void);
+
+/* The address of a symbol, or 0. */
+unsigned long long kt_symbol(const char *name);
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size);
 int kt_insmod(const char *path);
 int kt_open_window(void);

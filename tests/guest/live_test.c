@@ -136,20 +136,6 @@ struct snapshot {
 	uint8_t *bytes;
 };
 
-static uint64_t symbol(const char *wanted)
-{
-	FILE *file = fopen("/proc/kallsyms", "re");
-	unsigned long long address, found = 0;
-	char name[512];
-
-	while (file && !found && fscanf(file, "%llx %*c %511s%*[^\n]", &address, name) == 2)
-		if (!strcmp(name, wanted))
-			found = address;
-	if (file)
-		fclose(file);
-	return found;
-}
-
 static bool read_text(uint64_t address, void *bytes, size_t size)
 {
 	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
@@ -165,8 +151,8 @@ static bool read_text(uint64_t address, void *bytes, size_t size)
 
 static bool take(struct snapshot *shot)
 {
-	shot->start = symbol("_stext");
-	shot->size = symbol("_etext") - shot->start;
+	shot->start = kt_symbol("_stext");
+	shot->size = kt_symbol("_etext") - shot->start;
 	shot->bytes = malloc(shot->size);
 	return shot->size && shot->bytes && read_text(shot->start, shot->bytes, shot->size);
 }
@@ -518,7 +504,7 @@ TEST_F(kernel, shows_a_probe_to_who_reads_its_text)
 		id = kt_create(self->dev.fd, site, KTRAMP_INT3_STEP_INT3);
 	}
 	ASSERT_LT(0, id) TH_LOG("%s: error %d", site, -id);
-	address = symbol("vfs_read") + offset;
+	address = kt_symbol("vfs_read") + offset;
 	EXPECT_TRUE(read_text(address, &before, 1));
 	EXPECT_EQ(0, kt_arm(self->dev.fd, id));
 	EXPECT_TRUE(read_text(address, &armed, 1));

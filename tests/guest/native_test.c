@@ -11,7 +11,6 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 
-#define THEIRS	"ktramp_test"	/* the name of a kprobe that is not ours */
 
 /* ---- states ---- */
 
@@ -140,20 +139,10 @@ FIXTURE_VARIANT_ADD(others, jump) {
 /* Somebody else's kprobe at a target's site, through tracefs. */
 static int theirs_on(const struct ktramp_target_info *target)
 {
-	char text[KTRAMP_SITE_MAX + 64];
-	int err;
+	char site[KTRAMP_SITE_MAX + 16];
 
-	snprintf(text, sizeof(text), "p:" THEIRS " ktramp:%s\n", target->site);
-	err = kt_write_file(KPROBE_EVENTS, text);
-	if (err)
-		return err;
-	return kt_write_file("/sys/kernel/tracing/events/kprobes/" THEIRS "/enable", "1");
-}
-
-static int theirs_off(void)
-{
-	kt_write_file("/sys/kernel/tracing/events/kprobes/" THEIRS "/enable", "0");
-	return kt_write_file(KPROBE_EVENTS, "-:" THEIRS "\n");
+	snprintf(site, sizeof(site), "ktramp:%s", target->site);
+	return kt_theirs_ready(site) ?: kt_theirs_on();
 }
 
 FIXTURE_SETUP(others)
@@ -172,7 +161,7 @@ FIXTURE_TEARDOWN(others)
 	struct ktramp_target_info after;
 	int fd = kt_open();
 
-	theirs_off();
+	kt_theirs_off();
 	close(self->fd);
 	ASSERT_EQ(0, kt_target(fd, self->target, &after));
 	EXPECT_EQ(0, memcmp(self->before.bytes, after.bytes, sizeof(after.bytes)));
@@ -191,7 +180,7 @@ TEST_F_TIMEOUT(others, keep_their_bytes_when_they_were_first, 120)
 	EXPECT_EQ(-EILSEQ, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 10, 0, &run));
 	EXPECT_EQ(0, run.wrong);
-	ASSERT_EQ(0, theirs_off());
+	ASSERT_EQ(0, kt_theirs_off());
 	/* When they are gone everything is ours again. */
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 10, 0, &run));
@@ -229,7 +218,7 @@ TEST_F_TIMEOUT(others, who_come_later_harm_nobody, 120)
 		EXPECT_EQ(-EILSEQ, kt_arm(self->fd, id));
 		ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 100, 0, &run));
 		EXPECT_EQ(0, run.wrong);
-		ASSERT_EQ(0, theirs_off());
+		ASSERT_EQ(0, kt_theirs_off());
 	}
 	EXPECT_EQ(0, kt_disarm(self->fd, id));
 	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
@@ -254,7 +243,7 @@ TEST(a_stuck_probe_keeps_the_module)
 	EXPECT_EQ(-EILSEQ, kt_disarm(fd, create.id));
 	close(fd);
 	EXPECT_EQ(-EAGAIN, kt_unload_module());
-	ASSERT_EQ(0, theirs_off());
+	ASSERT_EQ(0, kt_theirs_off());
 	fd = kt_open();
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, kt_destroy(fd, create.id));

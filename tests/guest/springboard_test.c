@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../user/ktramp.h"
 #include "kselftest_harness.h"
 
 #include "kt.h"
@@ -19,8 +20,6 @@
 #define FUNCTIONS	2000	/* of the kernel's, to find one in */
 
 #define KPTR_RESTRICT	"/proc/sys/kernel/kptr_restrict"
-#define EVENTS	"/sys/kernel/tracing/events/kprobes/"
-#define THEIRS	"ktramp_springboard"	/* the name of a kprobe that is not ours */
 
 static int read_springboard(int fd, __u32 id, struct ktramp_code *code)
 {
@@ -195,21 +194,6 @@ FIXTURE(kernel) {
 	struct ktramp_code padding;
 };
 
-static __u64 address_of(const char *symbol)
-{
-	char line[256], name[128], type;
-	FILE *file = fopen("/proc/kallsyms", "r");
-	unsigned long long address, found = 0;
-
-	while (file && !found && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%llx %c %127s", &address, &type, name) == 3 &&
-		    !strcmp(name, symbol))
-			found = address;
-	if (file)
-		fclose(file);
-	return found;
-}
-
 /* A probe in a function whose springboard is in nops, where kprobes may be. */
 static bool try_function(int fd, const struct ktramp_scan *scan,
 			 const struct ktramp_scan_insn *insns, struct ktramp_code *padding)
@@ -232,10 +216,84 @@ static bool try_function(int fd, const struct ktramp_scan *scan,
 	return false;
 }
 
+/* Of each springboard, the symbol it is in and the one that is 16 bytes behind its end. */
+#define SAMPLE		200
+#define ROOM_IN_FRONT	16
+
+static size_t collect(int fd, struct ksym in[SAMPLE], struct ksym behind[SAMPLE])
+{
+	static struct ktramp_scan_insn insns[4096];
+	__u64 at = kt_symbol("vfs_read");
+	size_t nr = 0;
+
+	for (unsigned int f = 0; at && f < FUNCTIONS && nr < SAMPLE; f++) {
+		struct ktramp_scan scan = {
+			.size = sizeof(scan), .address = at, .insns = (unsigned long)insns,
+			.max = ARRAY_SIZE(insns), .mechanisms = 1U << KTRAMP_JUMP,
+		};
+
+		if (kt_ioctl(fd, KTRAMP_IOC_SCAN, &scan))
+			break;
+		for (unsigned int i = 0; i < MIN(scan.nr, scan.max) && nr < SAMPLE; i++) {
+			struct ktramp_probe_info probe;
+			char site[32];
+			int id;
+
+			if (insns[i].tactic != KTRAMP_TACTIC_SPRINGBOARD || insns[i].kernel)
+				continue;
+			snprintf(site, sizeof(site), "0x%llx",
+				 (unsigned long long)scan.address + insns[i].offset);
+			id = kt_create(fd, site, KTRAMP_JUMP);
+			if (id < 0 || kt_probe(fd, id, &probe) || !probe.springboard)
+				continue;
+			in[nr].address = probe.springboard;
+			behind[nr++].address = probe.springboard + JMP_SIZE + ROOM_IN_FRONT - 1;
+		}
+		at = scan.address + scan.length;
+	}
+	return nr;
+}
+
+static bool is_prefix(const char *name)
+{
+	return !strncmp(name, "__pfx_", 6) || !strncmp(name, "__cfi_", 6);
+}
+
+/*
+ * What the kernel itself may write, in front of a function, has a symbol on it; where it does
+ * that at all, the same room is left in front of a function that has none.
+ */
+TEST(padding_is_not_what_stands_in_front_of_functions)
+{
+	static struct ksym in[SAMPLE], behind[SAMPLE];
+	bool prefixes = kt_symbol("__pfx_vfs_read");
+	int fd = kt_open();
+	size_t nr;
+
+	ASSERT_LE(0, fd);
+	nr = collect(fd, in, behind);
+	close(fd);
+	EXPECT_LE(SAMPLE / 4, nr);
+	ASSERT_EQ(0, ksyms_resolve(in, nr));
+	ASSERT_EQ(0, ksyms_resolve(behind, nr));
+	for (size_t i = 0; i < nr; i++) {
+		EXPECT_FALSE(is_prefix(in[i].name)) {
+			TH_LOG("0x%llx in %s", (unsigned long long)in[i].address, in[i].name);
+		}
+		if (behind[i].start == in[i].start)
+			continue;
+		EXPECT_LE(in[i].address + JMP_SIZE, behind[i].start);
+		EXPECT_TRUE(!prefixes || is_prefix(behind[i].name)) {
+			TH_LOG("0x%llx, %s behind it", (unsigned long long)in[i].address,
+			       behind[i].name);
+		}
+	}
+}
+
 static __u32 find_one(int fd, struct ktramp_code *padding)
 {
 	static struct ktramp_scan_insn insns[4096];
-	__u64 at = address_of("vfs_read");
+	__u64 at = kt_symbol("vfs_read");
 
 	for (unsigned int i = 0; at && i < FUNCTIONS; i++) {
 		struct ktramp_scan scan = {
@@ -263,28 +321,17 @@ FIXTURE_SETUP(kernel)
 
 static int theirs_ready(__u64 address)
 {
-	char text[128];
+	char site[32];
 
-	snprintf(text, sizeof(text), "p:" THEIRS " 0x%llx\n", (unsigned long long)address);
-	return kt_write_file(KPROBE_EVENTS, text);
-}
-
-static int theirs_on(void)
-{
-	return kt_write_file(EVENTS THEIRS "/enable", "1");
-}
-
-static void theirs_off(void)
-{
-	kt_write_file(EVENTS THEIRS "/enable", "0");
-	kt_write_file(KPROBE_EVENTS, "-:" THEIRS "\n");
+	snprintf(site, sizeof(site), "0x%llx", (unsigned long long)address);
+	return kt_theirs_ready(site);
 }
 
 FIXTURE_TEARDOWN(kernel)
 {
 	struct ktramp_code after;
 
-	theirs_off();
+	kt_theirs_off();
 	EXPECT_EQ(0, kt_disarm(self->fd, self->id));
 	EXPECT_EQ(0, read_springboard(self->fd, self->id, &after));
 	EXPECT_EQ(0, memcmp(self->padding.code, after.code, JMP_SIZE));
@@ -299,7 +346,7 @@ TEST_F_TIMEOUT(kernel, is_not_armed_over_a_kprobe_in_the_padding, 120)
 	ASSERT_EQ(0, theirs_ready(self->padding.address));
 	EXPECT_EQ(-EBUSY, kt_batch(self->fd, KTRAMP_IOC_ARM, &self->id, 1, &batch));
 	EXPECT_EQ(KTRAMP_R_PATCHED, batch.reason);
-	theirs_off();
+	kt_theirs_off();
 	EXPECT_EQ(0, kt_arm(self->fd, self->id));
 }
 
@@ -314,11 +361,11 @@ TEST_F_TIMEOUT(kernel, stays_while_a_kprobe_is_on_it, 120)
 	EXPECT_EQ(-EILSEQ, kt_disarm(self->fd, self->id));
 	ASSERT_EQ(0, kt_probe(self->fd, self->id, &probe));
 	EXPECT_EQ(KTRAMP_STUCK, probe.state);
-	ASSERT_EQ(0, theirs_on());
+	ASSERT_EQ(0, kt_theirs_on());
 	EXPECT_EQ(-EILSEQ, kt_disarm(self->fd, self->id));
 	ASSERT_EQ(0, read_springboard(self->fd, self->id, &armed));
 	EXPECT_EQ(INT3, armed.code[0]);
-	theirs_off();
+	kt_theirs_off();
 	ASSERT_EQ(0, read_springboard(self->fd, self->id, &armed));
 	EXPECT_EQ(JMP, armed.code[0]);
 }
@@ -331,7 +378,7 @@ TEST_F_TIMEOUT(kernel, stays_while_somebody_elses_byte_is_in_it, 120)
 
 	ASSERT_EQ(0, kt_arm(self->fd, self->id));
 	ASSERT_EQ(0, theirs_ready(self->padding.address));
-	ASSERT_EQ(0, theirs_on());
+	ASSERT_EQ(0, kt_theirs_on());
 	ASSERT_LT(0, kt_read_file(KPTR_RESTRICT, was, sizeof(was)));
 	ASSERT_EQ(0, kt_write_file(KPTR_RESTRICT, "2"));
 	err = kt_disarm(self->fd, self->id);
