@@ -6,18 +6,18 @@
 
 #include <linux/module.h>
 
-#include "bench.h"
-#include "blacklist.h"
-#include "chardev.h"
-#include "context.h"
-#include "entry.h"
-#include "native.h"
-#include "probe.h"
-#include "slot.h"
-#include "target.h"
-#include "text.h"
-#include "trap.h"
-#include "unload.h"
+#include "doors/bench.h"
+#include "kernel/blacklist.h"
+#include "doors/chardev.h"
+#include "admit/context.h"
+#include "native/entry.h"
+#include "native/native.h"
+#include "hit/probe.h"
+#include "kernel/slot.h"
+#include "kernel/target.h"
+#include "kernel/text.h"
+#include "hit/trap.h"
+#include "doors/unload.h"
 
 /*
  * Plant one probe of each kind on our own target, hit it, remove it. A kernel on which

@@ -38,7 +38,7 @@ guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o $(guest-out)/
 HARNESS = $(shell qemu/source)
 
 guest-cflags = -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra
-guest-cflags += -Wstrict-prototypes -Imodule/uapi -isystem $(HARNESS)
+guest-cflags += -Wstrict-prototypes -Imodule -Imodule/uapi -isystem $(HARNESS)
 # A test that does not look at its fixture, and a variant's fields left zero, are the
 # harness's ordinary use.
 guest-cflags += -Wno-unused-parameter -Wno-missing-field-initializers
@@ -132,14 +132,14 @@ guest-state := state_bench state_entry state_form state_make state_diff insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)
 $(guest-out)/state_test: guest-ldlibs += -lcapstone
 
-$(guest-obj)/insn.o: module/insn.c tests/tests.mk | $(guest-obj) deps-build
+$(guest-obj)/insn.o: module/decode/insn.c tests/tests.mk | $(guest-obj) deps-build
 	$(call guest-say,CC)$(CC) $(guest-cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Whose an address is.
-$(guest-out)/springboard_test: $(O)/user/ksyms.o
+$(guest-out)/springboard_test: $(O)/user/lib/ksyms.o
 
 # What takes the sample for `ktramp plan --all`.
-live-user := $(addprefix $(O)/user/,sample.o text.o dev.o names.o out.o host.o stats.o)
+live-user := $(addprefix $(O)/user/,plan/sample.o $(addprefix lib/,text.o dev.o names.o out.o host.o stats.o))
 $(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)
 $(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
 

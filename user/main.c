@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ktramp.h"
+#include "lib/ktramp.h"
 
 const char *argp_program_version = "ktramp " KTRAMP_VERSION;
 

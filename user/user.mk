@@ -5,7 +5,7 @@ O ?= .output
 KTRAMP_VERSION ?= $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' module/main.c)
 
 user-bin := $(O)/user/ktramp
-user-src := $(sort $(wildcard user/*.c))
+user-src := $(sort $(wildcard user/*.c user/*/*.c))
 user-obj := $(user-src:user/%.c=$(O)/user/%.o)
 
 USER_CFLAGS ?= -O2 -g
@@ -15,7 +15,7 @@ user-cflags += -Werror=int-conversion -Wmissing-prototypes -Wstrict-prototypes -
 # Text that does not fit its line is cut, which is what snprintf is for.
 user-cflags += -Wno-format-truncation
 # Skeletons are included by name; libbpf is static too, with what it is made of.
-user-cflags += -I$(O)/bpf -Ibpf -Iuser
+user-cflags += -I$(O)/bpf -Ibpf -iquote user
 user-ldlibs := -lcapstone -ljansson -lbpf -lelf -lz -lm
 
 user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
@@ -36,13 +36,14 @@ $(O)/user/btfs.kernels: FORCE | $(O)/user
 $(O)/user/btfs.c: $(O)/user/btfs.kernels $(bpf-obj) bpf/btfs
 	$(call user-say,GEN)bpf/btfs $@ $(bpf-obj) -- $(BTF_KERNELS)
 
-$(O)/user/btfs.o: $(O)/user/btfs.c user/btfs.h
+$(O)/user/btfs.o: $(O)/user/btfs.c user/bpf/btfs.h
 	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -c -o $@ $<
 
 $(O)/user/%.o: user/%.c user/user.mk | $(O)/user $(bpf-skel)
+	@mkdir -p $(@D)
 	$(call user-say,CC)$(CC) $(user-cflags) $(USER_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/user/main.o $(O)/user/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAMP_VERSION)"'
+$(O)/user/main.o $(O)/user/cmd/cmd_info.o: user-cflags += -DKTRAMP_VERSION='"$(KTRAMP_VERSION)"'
 
 # The page of ktramp report is one file: its style and scripts go into its template, and that
 # into the command.
@@ -55,8 +56,8 @@ $(user-page): user/page/page.html user/page/style.css $(user-page-parts:%=user/p
 		sed -e '/^@style@$$/{r user/page/style.css' -e 'd}' \
 			-e '/^@script@$$/{r $@.js' -e 'd}' $< >$@
 
-$(O)/user/page.o: $(user-page)
-$(O)/user/page.o: user-cflags += -DKTRAMP_PAGE='"$(user-page)"'
+$(O)/user/page/page.o: $(user-page)
+$(O)/user/page/page.o: user-cflags += -DKTRAMP_PAGE='"$(user-page)"'
 
 # The labs: every lab.json behind the other, and the figures that guests printed for them.
 user-labs := $(O)/user/labs.json
@@ -66,8 +67,8 @@ user-labs-parts := $(sort $(wildcard Documentation/labs/*/lab.json)) \
 $(user-labs): $(user-labs-parts) user/user.mk | $(O)/user
 	$(call user-say,GEN)cat $(user-labs-parts) >$@
 
-$(O)/user/lab_data.o: $(user-labs)
-$(O)/user/lab_data.o: user-cflags += -DKTRAMP_LABS='"$(user-labs)"'
+$(O)/user/lab/lab_data.o: $(user-labs)
+$(O)/user/lab/lab_data.o: user-cflags += -DKTRAMP_LABS='"$(user-labs)"'
 
 $(O)/user:
 	@mkdir -p $@

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../user/ktramp.h"
+#include "../../user/lib/ktramp.h"
 #include "kselftest_harness.h"
 
 /* In so many functions there are more instructions than are sampled. */

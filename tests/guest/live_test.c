@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../user/ktramp.h"
+#include "../../user/lib/ktramp.h"
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "workload.h"

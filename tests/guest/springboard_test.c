@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../user/ktramp.h"
+#include "../../user/lib/ktramp.h"
 #include "kselftest_harness.h"
 
 #include "kt.h"

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../module/insn.h"
+#include "../../module/decode/insn.h"
 #include "../module/ktramp_state.h"
 #include "ktramp.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../module/insn.h"
+#include "../../module/decode/insn.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

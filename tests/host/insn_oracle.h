@@ -5,7 +5,7 @@
 
 #include <Zydis/Zydis.h>
 
-#include "../../module/insn.h"
+#include "../../module/decode/insn.h"
 
 /**
  * struct oracle - what Zydis says

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../module/insn.h"
+#include "../../module/decode/insn.h"
 
 #define ARRAY_SIZE(_a)	(sizeof(_a) / sizeof((_a)[0]))
 

@@ -257,7 +257,7 @@ static void read_pointers(struct kernel *k, const struct image *image, u64 from,
 
 /* ---- branches, twice ---- */
 
-/* What module/image.c takes for a branch, wherever it stands. */
+/* What module/admit/image.c takes for a branch, wherever it stands. */
 static void read_told(struct kernel *k)
 {
 	for (size_t at = 0; at + 5 <= k->size; at++) {

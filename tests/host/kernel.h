@@ -10,7 +10,7 @@
 #include <Zydis/Zydis.h>
 #include <stdbool.h>
 
-#include "../../module/func.h"
+#include "../../module/plan/func.h"
 
 /**
  * struct kernel_func - one symbol's text
@@ -32,7 +32,7 @@ struct kernel_func {
  * @truth: bit n: control may come to byte n other than from the instruction before it:
  *	a direct branch as Zydis reads it, a jump label's target, an exception's fixup, an
  *	address in data
- * @told: bit n: what module/image.c marks: any bytes that look like such a branch
+ * @told: bit n: what module/admit/image.c marks: any bytes that look like such a branch
  * @owned: bit n: a jump label or static call starts at byte n
  * @rewritten: bit n: byte n is one that a jump label or static call rewrites
  * @fixup: bit n: the instruction at byte n has an exception table entry

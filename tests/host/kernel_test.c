@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../module/plan.h"
+#include "../../module/plan/plan.h"
 #include "kernel.h"
 
 /* Where detours are: in a module. Some bytes in front of the copy stand for the handler. */
@@ -478,7 +478,7 @@ static bool mark_from(struct ktramp_func *func, const struct kernel_func *near)
 	return true;
 }
 
-/* The marks that module/context.c gives a function. */
+/* The marks that module/admit/context.c gives a function. */
 static void mark(struct ktramp_func *func, size_t index)
 {
 	u64 from = func->addr - kernel.start;
@@ -507,7 +507,7 @@ static bool read_func(struct ktramp_func *func, size_t index)
 {
 	const struct kernel_func *f = &kernel.func[index];
 
-	/* Nobody probes nops in front of a function; module/context.c has the limit. */
+	/* Nobody probes nops in front of a function; module/admit/context.c has the limit. */
 	if (!f->size || f->size > 1 << 20 || f->prefix)
 		return false;
 	*func = (struct ktramp_func){
@@ -520,7 +520,7 @@ static bool read_func(struct ktramp_func *func, size_t index)
 	return true;
 }
 
-/* ---- gaps, as module/gap.c finds them ---- */
+/* ---- gaps, as module/engine/gap.c finds them ---- */
 
 /* Of each function where its padding begins, plus 1; 0 if nobody asked yet. */
 static u32 *tails;
@@ -564,7 +564,7 @@ static void find_gaps(struct ktramp_gaps *gaps, size_t index, u64 site)
 		add_tail(gaps, index, from, to);
 }
 
-/* Gaps are looked for only where they can be of use, as module/create.c does. */
+/* Gaps are looked for only where they can be of use, as module/engine/create.c does. */
 static bool plan(struct ktramp_site *site, size_t index, struct ktramp_region *region,
 		 struct ktramp_refusal *r)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../module/live.h"
+#include "../../module/plan/live.h"
 
 enum {
 	AX = 1 << 0, CX = 1 << 1, DX = 1 << 2,

@@ -28,9 +28,9 @@
 #include <bpf/btf.h>
 #include <gelf.h>
 
-#include "bpf.h"
-#include "bpf_dump.h"
-#include "btfs.h"
+#include "bpf/bpf.h"
+#include "bpf/bpf_dump.h"
+#include "bpf/btfs.h"
 #include "object_change.h"
 
 /* A case that takes longer hangs. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * module/plan.c without a kernel: what it refuses, which bytes a jump displaces, and
+ * module/plan/plan.c without a kernel: what it refuses, which bytes a jump displaces, and
  * whether the relocated code, read by another decoder, does what the original did.
  */
 #include <Zydis/Zydis.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../module/plan.h"
+#include "../../module/plan/plan.h"
 
 #define FUNC	0xffffffffc0200000ULL	/* where the function under test lives */
 #define DETOUR	0xffffffffc0301230ULL	/* where its copy goes */

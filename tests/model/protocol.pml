@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The protocol by which probes enter and leave live text, for spin: tests/model/run checks
- * it. The step numbers are those of module/arm.c and Documentation/protocol.rst.
+ * it. The step numbers are those of module/engine/arm.c and Documentation/protocol.rst.
  *
  * The patcher arms probe 1, disarms it, maybe again; then destroys it and makes probe 2 at
  * the same site in the same slot, or keeps it and makes probe 2 in another. Each is a jump,
@@ -13,7 +13,7 @@
 #include "machine.pml"
 
 /*
- * The steps. Numbers from 18 on are destroy_set() of module/probe.c: (18) wait, (19) forget
+ * The steps. Numbers from 18 on are destroy_set() of module/engine/probe.c: (18) wait, (19) forget
  * the second int3, (20) plain RCU for who just looks at it, (21) free. (0) is building the
  * code out of line, and the springboard. NO_SYNC and NO_WAIT say which sync or wait is left out; NO_TASKS and
  * NO_RUDE leave out that half of a wait.

@@ -27,7 +27,7 @@
 
 #include "ktramp_state.h"
 #include "state.h"
-#include "text.h"
+#include "kernel/text.h"
 
 #define XFEATURES	0x7	/* x87, SSE, AVX: all that STATE_IMAGE_SIZE has room for */
 

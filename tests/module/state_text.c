@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Text is written here as ktramp writes it. */
-#include "text.c"
+#include "kernel/text.c"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * module/resume.c without a kernel: does the emulator do what the CPU does? Each instruction
+ * module/hit/resume.c without a kernel: does the emulator do what the CPU does? Each instruction
  * is executed by this CPU and by the emulator, from the same registers and flags.
  */
 #include <stdbool.h>
@@ -52,7 +52,7 @@ static inline unsigned long int3_emulate_pop(struct pt_regs *regs)
 	return *(unsigned long *)(regs->sp - 8);
 }
 
-#include "module/resume.h"
+#include "module/hit/resume.h"
 
 struct ktramp_draft {
 	struct ktramp_emit emit;
@@ -68,7 +68,7 @@ struct ktramp_probe {
 	u8 step;
 };
 
-#include "module/resume.c"
+#include "module/hit/resume.c"
 
 /* ---- the CPU ---- */
 

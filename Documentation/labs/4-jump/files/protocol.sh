@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Arm a probe and take it away again, and print what was done to the text meanwhile: the
-# kernel's function tracer looks at the three tools of module/text.c.
+# kernel's function tracer looks at the three tools of module/kernel/text.c.
 # usage: sh protocol.sh MECHANISM TARGET|SITE
 set -eu
 

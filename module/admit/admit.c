@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Admission: what the kernel refuses to kprobes is refused to us, and so is what runs
+ * before our handler can.
+ *
+ * register_kprobe() walks over all jump labels, static calls and BUGs for each question,
+ * millions of instructions. So what is a property of the instruction is in the marks
+ * (image.c), or asked for where they are blind. For what is a property of the function, the
+ * blacklist and whether ftrace owns its entry, it is asked once a function; or not even that,
+ * where the blacklist is known (blacklist.c) and the answer is not about the entry itself.
+ */
+#include <linux/bitfield.h>
+#include <linux/kprobes.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/static_call_types.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "admit/admit.h"
+#include "engine/arm.h"
+#include "kernel/blacklist.h"
+#include "kernel/target.h"
+
+/*
+ * Verdicts by address / 16. The rest of the address is kept in the entry: two functions
+ * of less than 16 bytes take turns.
+ */
+static DEFINE_XARRAY(verdicts);
+
+#define VERDICT_SHIFT	4
+#define VERDICT_REFUSED	BIT(0)
+#define VERDICT_FTRACE	GENMASK(2, 1)	/* 0: none; 1: at +0; 2: at +4 */
+#define VERDICT_LOW	GENMASK(6, 3)	/* low bits of the address */
+
+static const s8 ftrace_offset[] = { -1, 0, 4, -1 };
+
+/*
+ * What runs between an int3 and our handler, and from there to the IRET; between a #DB and
+ * our handler, likewise. The kernel's own kprobes are served earlier, so its blacklist does
+ * not have all of them. Found by tracing hits (Documentation/xray.rst), not by reading.
+ * preempt_schedule_notrace() is here for another reason: handlers end in it where preemption
+ * is due. It still is when a probe there ends its own handler, and so on.
+ */
+static const char * const recursive[] = {
+	"notify_die",
+	"atomic_notifier_call_chain",
+	"notifier_call_chain",
+	"hw_breakpoint_exceptions_notify",
+	"kprobe_exceptions_notify",
+	"trace_die_panic_handler",
+	"trace_die_handler",
+	"kgdb_notify",
+	"notify_debug",
+	"fixup_iopl_exception",
+	"test_ti_thread_flag",
+	"__rcu_read_lock",
+	"__rcu_read_unlock",
+	"rcu_read_unlock_special",
+	"preempt_schedule_notrace",
+	"__x86_return_thunk",
+	"__x86_indirect_thunk_array",
+	"entry_untrain_ret",
+	"retbleed_return_thunk",
+	"retbleed_untrain_ret",
+	"srso_return_thunk",
+	"srso_safe_ret",
+	"srso_untrain_ret",
+	"srso_alias_return_thunk",
+	"srso_alias_safe_ret",
+	"srso_alias_untrain_ret",
+	"zen_untrain_ret",
+#ifdef CONFIG_LOCKDEP
+	"lock_acquire",
+	"lock_release",
+#endif
+#ifdef CONFIG_PROVE_RCU
+	"rcu_is_watching",
+#endif
+#ifdef CONFIG_KASAN
+	"kasan_check_range",
+	"__kasan_check_read",
+	"__kasan_check_write",
+#endif
+};
+
+/* gcc's copy of a function, as name.constprop.0, runs where the function would. */
+static bool is_recursive(const char *name)
+{
+	size_t i, len = strcspn(name, ".");
+
+	for (i = 0; i < ARRAY_SIZE(recursive); i++)
+		if (!strncmp(name, recursive[i], len) && !recursive[i][len])
+			return true;
+	return strstarts(name, "__x86_indirect_thunk_") ||
+	       strstarts(name, "__x86_indirect_call_thunk_") ||
+	       strstarts(name, "__x86_indirect_jump_thunk_");
+}
+
+/*
+ * Taking a kprobe back waits for a grace period, which many can share. Until then it is
+ * registered but disabled, and changes nothing; but it must not stay: a second user's arming
+ * of it would write over our bytes. Under ktramp_mutex.
+ */
+#define ASKED_MAX	256
+
+static struct kprobe *asked[ASKED_MAX];
+static int nr_asked;
+
+/**
+ * ktramp_admit_settle() - take back the kprobes that questions have left
+ *
+ * Context: process, under ktramp_mutex; sleeps for a grace period if there are any.
+ */
+void ktramp_admit_settle(void)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	if (!nr_asked)
+		return;
+	unregister_kprobes(asked, nr_asked);
+	while (nr_asked)
+		kfree(asked[--nr_asked]);
+}
+
+static void settle_later(struct work_struct *work)
+{
+	mutex_lock(&ktramp_mutex);
+	ktramp_admit_settle();
+	mutex_unlock(&ktramp_mutex);
+}
+static DECLARE_DELAYED_WORK(settle_work, settle_later);
+
+/* Ask for @addr. @ftrace: (out) the address that ftrace owns, if it is there, or 0. */
+static int ask(unsigned long addr, unsigned long *ftrace)
+{
+	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
+	int err;
+
+	*ftrace = 0;
+	if (!kp)
+		return -ENOMEM;
+	kp->addr = (kprobe_opcode_t *)addr;
+	kp->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(kp);
+	if (err) {
+		kfree(kp);
+		return err;
+	}
+	if (kp->flags & KPROBE_FLAG_FTRACE)
+		*ftrace = (unsigned long)kp->addr;
+	asked[nr_asked++] = kp;
+	if (nr_asked == ASKED_MAX)
+		ktramp_admit_settle();
+	else
+		schedule_delayed_work(&settle_work, HZ);
+	return 0;
+}
+
+static int refuse_kernel(int err, struct ktramp_refusal *r)
+{
+	if (err == -ENOMEM || err == -EINTR)
+		return err;
+	if (err == -EBUSY)
+		return ktramp_refuse(r, err, KTRAMP_R_PATCHED,
+				     "the kernel is patching there: try again");
+	return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
+			     "the kernel refuses a kprobe there (error %d)", -err);
+}
+
+/*
+ * The prefix that the kernel puts in the place of lock while it has one CPU. Where it
+ * patches, none stands but this: what is lock now has always been, or will be for good
+ * (alternatives_enable_smp()).
+ */
+static bool is_lock(const struct ktramp_func *func, u32 off)
+{
+	return func->code[off] == 0x3e;
+}
+
+/*
+ * Is the blacklist all that the answer would be about? Names with a suffix are looked up
+ * without it, too, which takes the kernel's symbols. What lies behind the entry does not touch
+ * what ftrace may own there; while its int3 is there, nothing is known of it.
+ */
+static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
+{
+	const struct ktramp_func *func = &ctx->func;
+	s32 entry = ktramp_admit_guess(func);
+
+	if (!ctx->builtin || ctx->blind || !ktramp_blacklist_known() ||
+	    strchr(ctx->symbol.name, '.'))
+		return false;
+	if (entry >= 0)
+		return off >= entry + CALL_INSN_SIZE;
+	/* At +0, or behind an endbr64. */
+	return func->code[0] != INT3_INSN_OPCODE &&
+	       (func->size <= 4 || func->code[4] != INT3_INSN_OPCODE);
+}
+
+/* Would the answer be about the function, not about this instruction? */
+static bool is_ordinary(const struct ktramp_func *func, u32 off)
+{
+	struct ktramp_insn insn;
+
+	if (!(func->marks[off] & KTRAMP_M_START) || (func->marks[off] & KTRAMP_M_OWNED))
+		return false;
+	ktramp_func_decode(func, off, &insn);
+	return insn.branch == KTRAMP_BR_NONE && !is_lock(func, off);
+}
+
+/* Where the function's bytes say that ftrace owns its entry, or -1. Context: any. */
+s32 ktramp_admit_guess(const struct ktramp_func *func)
+{
+	s32 off = ktramp_func_ftrace(func);
+
+	return off >= 0 && !(func->marks[off] & KTRAMP_M_OWNED) ? off : -1;
+}
+
+/* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
+static u32 where_to_ask(const struct ktramp_func *func)
+{
+	s32 entry = ktramp_admit_guess(func);
+	u32 off;
+
+	if (entry >= 0)
+		return entry;
+	for (off = 0; off < func->known; off++)
+		if (is_ordinary(func, off))
+			return off;
+	return 0;
+}
+
+static unsigned long find_verdict(const struct ktramp_func *func, bool *found)
+{
+	void *entry = xa_load(&verdicts, func->addr >> VERDICT_SHIFT);
+	unsigned long verdict = entry ? xa_to_value(entry) : 0;
+
+	*found = entry && FIELD_GET(VERDICT_LOW, verdict) ==
+		 (func->addr & (BIT(VERDICT_SHIFT) - 1));
+	return verdict;
+}
+
+static int ask_verdict(const struct ktramp_func *func, unsigned long *verdict,
+		       struct ktramp_refusal *r)
+{
+	unsigned long ftrace;
+	int err = ask(func->addr + where_to_ask(func), &ftrace);
+
+	if (err == -ENOMEM || err == -EINTR || err == -EBUSY || err == -ENOENT)
+		return refuse_kernel(err, r);
+	*verdict = FIELD_PREP(VERDICT_LOW, func->addr & (BIT(VERDICT_SHIFT) - 1));
+	if (err)
+		*verdict |= VERDICT_REFUSED;
+	else if (ftrace)
+		*verdict |= FIELD_PREP(VERDICT_FTRACE, ftrace == func->addr ? 1 : 2);
+	/* If it cannot be kept it is asked for again. */
+	xa_store(&verdicts, func->addr >> VERDICT_SHIFT, xa_mk_value(*verdict), GFP_KERNEL);
+	return 0;
+}
+
+/* What needs no asking. Return: 0, or -EACCES or -EBUSY with the reason. */
+int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	if (is_recursive(ctx->symbol.name))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
+				     ctx->symbol.name);
+	/* register_kprobe() takes it, and static_call_update() then stops with a BUG. */
+	if (strstarts(ctx->symbol.name, STATIC_CALL_TRAMP_PREFIX_STR))
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "%s is a static call's trampoline, which the kernel rewrites",
+				     ctx->symbol.name);
+	if (!strcmp(ctx->symbol.module, KBUILD_MODNAME) &&
+	    !ktramp_target_at(ctx->symbol.start))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
+				     "%s is part of ktramp itself", ctx->symbol.name);
+	return 0;
+}
+
+/* Ask about one address, remember nothing. Return: 0, or refuse_kernel()'s error. */
+int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r)
+{
+	unsigned long ftrace;
+	int err = ask(addr, &ftrace);
+
+	return err ? refuse_kernel(err, r) : 0;
+}
+
+static int refuse_function(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST, "the kernel refuses kprobes in %s",
+			     ctx->symbol.name);
+}
+
+/**
+ * ktramp_admit_function() - may there be a probe in a function?
+ * @ctx: the function, marked; if the kernel was asked, @ctx->ftrace becomes certain, and its
+ *	instruction owned
+ * @off: offset of the probe's site
+ * @r: (out) the refusal
+ *
+ * Context: process, under ktramp_mutex. It may cost millions of instructions, the first time.
+ * Return: 0; -EACCES it is on the kernel's list or on ours; -EBUSY; -ENOMEM.
+ */
+int ktramp_admit_function(struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
+{
+	unsigned long verdict;
+	bool found;
+	int err;
+
+	if (ctx->admitted)
+		return 0;
+	err = ktramp_admit_known(ctx, r);
+	if (err)
+		return err;
+	verdict = find_verdict(&ctx->func, &found);
+	if (!found && is_blacklist_enough(ctx, off))
+		return ktramp_blacklist_overlaps(ctx->func.addr, ctx->func.size) ?
+		       refuse_function(ctx, r) : 0;
+	if (!found) {
+		err = ask_verdict(&ctx->func, &verdict, r);
+		if (err)
+			return err;
+	}
+	if (verdict & VERDICT_REFUSED)
+		return refuse_function(ctx, r);
+	ctx->ftrace = ftrace_offset[FIELD_GET(VERDICT_FTRACE, verdict)];
+	if (ctx->ftrace >= 0)
+		ctx->func.marks[ctx->ftrace] |= KTRAMP_M_OWNED;
+	ctx->admitted = true;
+	return 0;
+}
+
+/* Could these bytes be a jump label, a static call or a BUG? */
+static bool is_suspicious(const struct ktramp_insn *insn)
+{
+	if (insn->attr & KTRAMP_A_NOP)
+		return insn->len == 2 || insn->len == 5;
+	return insn->branch == KTRAMP_BR_JMP || insn->branch == KTRAMP_BR_CALL ||
+	       insn->branch == KTRAMP_BR_TRAP || (insn->branch == KTRAMP_BR_JCC && insn->len == 6);
+}
+
+/**
+ * ktramp_admit_insn() - may there be a probe at, or over, this instruction?
+ * @ctx: its function, admitted
+ * @off: its offset
+ * @r: (out) the refusal
+ *
+ * Decides what the marks do not: everything if they are blind, otherwise just the lock
+ * prefixes that the kernel has taken away from a machine with one CPU.
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: 0 or -EACCES, -EBUSY, -ENOMEM.
+ */
+int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
+{
+	struct ktramp_insn insn;
+
+	ktramp_func_decode(&ctx->func, off, &insn);
+	if (!is_lock(&ctx->func, off) && !(ctx->blind && is_suspicious(&insn)))
+		return 0;
+	return ktramp_admit_ask(ctx->func.addr + off, r);
+}
+
+/* The text from @start on goes, and other text may come there. Under ktramp_mutex. */
+void ktramp_admit_forget(unsigned long start, unsigned long size)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_range(&verdicts, index, entry, start >> VERDICT_SHIFT,
+			  (start + size) >> VERDICT_SHIFT)
+		xa_erase(&verdicts, index);
+}
+
+/* The module goes, and nobody else asks any more. */
+void ktramp_admit_exit(void)
+{
+	cancel_delayed_work_sync(&settle_work);
+	mutex_lock(&ktramp_mutex);
+	ktramp_admit_settle();
+	mutex_unlock(&ktramp_mutex);
+	xa_destroy(&verdicts);
+}

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The protocol by which probes enter and leave the text. Documentation/protocol.rst
+ * tells it with pictures; the step numbers are the same.
+ *
+ * Arming a jump:
+ *   (0) if it has a springboard: the jump there, in padding that nobody executes
+ *   (1) make the int3 at the site known to trap.c, and sync: no CPU holds anything older of
+ *       the slot, detour or springboard than what was built there. Of slot and detour it is
+ *       caution: so far each enters them by an IRET, which serialises
+ *   (2) int3 over byte 0
+ *   (3) sync: every CPU now takes the int3 path, which resumes in the detour's copy of
+ *       the displaced instructions, never in the bytes behind the int3
+ *   (4) tasks-RCU: no task that was preempted or interrupted inside the displaced region
+ *       can still return into it. Not needed if one instruction is displaced: its only
+ *       boundary is byte 0
+ *   (5) the other bytes of the jump, which nobody can be fetching
+ *   (6) sync
+ *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
+ *   (8) sync: afterwards no CPU takes the int3 any more. Caution as well: it would find its
+ *       trap, and (10) comes before anything else changes
+ * An int3 mechanism is armed after (3). Disarming is the mirror image:
+ *   (9) int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
+ *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
+ *   under way, (15) trap.c forgets the int3. A springboard then waits for (16) tasks-RCU: a
+ *   task may have been preempted between the two jumps; (17) the padding again.
+ * What is executed out of line is reused only after another tasks-RCU grace period.
+ *
+ * Where something else enters the jump ("pins", plan.c), the original byte is an int3 from
+ * (2) on, which is what the jump has there too, and until (13): whoever comes there goes on
+ * in the detour's copy, at every step.
+ *
+ * A set of probes goes through each step together and shares the syncs and the waits.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpu.h>
+#include <linux/module.h>
+#include <asm/text-patching.h>
+
+#include "admit/admit.h"
+#include "engine/arm.h"
+#include "admit/claim.h"
+#include "hit/detour.h"
+#include "native/entry.h"
+#include "hit/mechanism.h"
+#include "hit/probe.h"
+#include "kernel/published.h"
+#include "kernel/text.h"
+
+static const u8 int3 = INT3_INSN_OPCODE;
+
+void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
+		     const struct ktramp_refusal *r)
+{
+	set->probe[i] = NULL;
+	if (!set->failures++) {
+		set->err = err;
+		set->first = i;
+		set->refusal = *r;
+	}
+}
+
+static bool is_ours(const struct ktramp_probe *p)
+{
+	return !ktramp_probe_is_native(p);
+}
+
+static bool is_jump(const struct ktramp_probe *p)
+{
+	return ktramp_probe_is_jump(p) && is_ours(p);
+}
+
+/* A jump of ours that ftrace makes: the set's go through ftrace together. */
+static bool is_entry(const struct ktramp_probe *p)
+{
+	return p->tactic == KTRAMP_TACTIC_FTRACE;
+}
+
+static bool has_done_trap(const struct ktramp_probe *p)
+{
+	return p->mechanism == KTRAMP_INT3_STEP_INT3 || p->mechanism == KTRAMP_INT3_STEP_TF;
+}
+
+static void hash(struct ktramp_probe *p)
+{
+	unsigned int i;
+
+	ktramp_trap_add(&p->trap);
+	p->hashed = true;
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		ktramp_trap_add(&p->pins->pin[i].trap);
+	if (has_done_trap(p) && !p->done_hashed) {
+		ktramp_trap_add(&p->done);
+		p->done_hashed = true;
+	}
+}
+
+/*
+ * The int3 behind a copy stays known until the probe is freed: a task that was preempted
+ * in the slot reaches it only when it runs again.
+ */
+static void unhash(struct ktramp_probe *p)
+{
+	unsigned int i;
+
+	ktramp_trap_del(&p->trap);
+	p->hashed = false;
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		ktramp_trap_del(&p->pins->pin[i].trap);
+}
+
+static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+	int err = ktramp_claim(p, r);
+
+	if (err || !ops->arm)
+		return err;
+	err = ops->arm(p, r);
+	if (err)
+		ktramp_unclaim(p);
+	else if (ops->enter)
+		/* The kernel would get there; KTRAMP_IOC_RUN enters the state when it matters. */
+		ops->disarm(p);
+	return err;
+}
+
+/* ---- other people's kprobes ---- */
+
+/* The jump that a kprobe may become reaches so much further than the kprobe. */
+#define KPROBE_REACH	(JMP32_INSN_SIZE - 1)
+
+/* "ADDRESS  k  SITE  [DISABLED]...": 0 if addresses are kept from us. */
+static void meet(char *line, void *data)
+{
+	const char *word = strsep(&line, " ");
+	unsigned long addr;
+
+	if (kstrtoul(word, 16, &addr) || !addr)
+		return;
+	/* Of a module that is on its way out: nobody can enable it any more. */
+	if (line && strstr(line, "[GONE]"))
+		return;
+	ktramp_claims_meet(addr, *(unsigned long *)data);
+}
+
+/*
+ * Which probes of a set meet a kprobe of somebody else, disabled ones included: they change
+ * no byte, until somebody enables them.
+ *
+ * Return: 0, also if the kernel does not tell; -ENOMEM.
+ */
+static int meet_kprobes(const struct ktramp_set *set, unsigned long reach)
+{
+	struct ktramp_probe *p;
+	bool any = false;
+	unsigned int i;
+	int err;
+
+	ktramp_for_each_in_set(set, i, p) {
+		p->met = false;
+		any |= is_ours(p);
+	}
+	if (!any)
+		return 0;
+	/* Those that admission asked with are nobody else's. */
+	ktramp_admit_settle();
+	err = ktramp_published_each("list", meet, &reach);
+	return err == -ENOMEM ? err : 0;
+}
+
+/* ---- arming ---- */
+
+/* May it be armed, as far as it tells itself? Or all there is to do for what is not ours. */
+static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	if (p->state == KTRAMP_STUCK)
+		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
+				     "someone else patched over this probe; it cannot be armed");
+	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
+		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
+				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
+	return is_ours(p) || is_entry(p) ? ktramp_claim(p, r) : arm_native(p, r);
+}
+
+static void entry_failed(struct ktramp_set *set, unsigned int i, int err,
+			 const struct ktramp_refusal *r)
+{
+	ktramp_unclaim(set->probe[i]);
+	ktramp_set_fail(set, i, err, r);
+}
+
+/*
+ * Once an int3 stands there is only forward or back, and both write: a page of kernel
+ * memory that is missing for the moment is waited for.
+ */
+static void write_surely(unsigned long addr, const void *bytes, size_t len)
+{
+	while (ktramp_text_write(addr, bytes, len) == -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+}
+
+static void restore_padding(const struct ktramp_probe *p)
+{
+	if (p->springboard)
+		write_surely(p->springboard->addr, p->springboard->before,
+			     sizeof(p->springboard->before));
+}
+
+/* Step (0). */
+static int write_springboard(const struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+	int err;
+
+	if (!p->springboard)
+		return 0;
+	ktramp_springboard_jump(p, jump);
+	err = ktramp_text_write(p->springboard->addr, jump, sizeof(jump));
+	if (err)
+		restore_padding(p);
+	return err;
+}
+
+/*
+ * Steps (0) and (1). On an instruction with a kprobe that is enabled later, the kernel would
+ * write over ours, or go on in the middle of it.
+ */
+static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
+{
+	if (!err && p->met)
+		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				    "somebody else has a kprobe there, enabled or not: it must go first");
+	if (!err)
+		err = write_springboard(p);
+	if (err)
+		ktramp_unclaim(p);
+	else
+		hash(p);
+	return err;
+}
+
+/* Where something else enters the jump, its int3 stands before and after the jump does. */
+static void write_pins(const struct ktramp_probe *p, bool pinned)
+{
+	unsigned int i, at;
+
+	for (i = 0; p->pins && i < p->pins->nr; i++) {
+		at = p->pins->pin[i].trap.addr - ktramp_probe_addr(p);
+		write_surely(ktramp_probe_addr(p) + at, pinned ? &int3 : p->before + at, 1);
+	}
+}
+
+/* The bytes behind the first: the jump's, or the original ones, but for the pins. */
+static void write_rest(const struct ktramp_probe *p, const u8 *bytes)
+{
+	u8 rest[KTRAMP_JUMP_MAX];
+	unsigned int i;
+
+	memcpy(rest, bytes, p->armed_len);
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		rest[p->pins->pin[i].trap.addr - ktramp_probe_addr(p)] = int3;
+	write_surely(ktramp_probe_addr(p) + 1, rest + 1, p->armed_len - 1);
+}
+
+/* Step (2). */
+static int arm_int3(struct ktramp_probe *p)
+{
+	int err = ktramp_text_write(ktramp_probe_addr(p), &int3, sizeof(int3));
+
+	/* Written, but something else reads back: it counts as armed, and disarming will tell. */
+	if (!err || err == -EIO) {
+		p->state = KTRAMP_ARMED;
+		write_pins(p, true);
+		return err;
+	}
+	/* Nothing was written, so no CPU looks for the trap, or comes to a springboard. */
+	unhash(p);
+	restore_padding(p);
+	ktramp_unclaim(p);
+	return err;
+}
+
+/**
+ * ktramp_set_arm() - arm a set of probes
+ * @set: the probes; failures are recorded in it
+ *
+ * Context: process, under ktramp_mutex; sleeps for grace periods if it has jumps.
+ */
+void ktramp_set_arm(struct ktramp_set *set)
+{
+	struct ktramp_refusal r = {};
+	bool jumps = false, wait = false;
+	u8 jump[KTRAMP_JUMP_MAX];
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err, met;
+
+	lockdep_assert_held(&ktramp_mutex);
+	ktramp_for_each_in_set(set, i, p) {
+		if (p->state == KTRAMP_ARMED) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		r = (struct ktramp_refusal){};
+		err = arm_begin(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+		else if (!is_ours(p) && !is_entry(p))
+			p->state = KTRAMP_ARMED;
+	}
+	ktramp_entries_arm(set, entry_failed);
+	met = meet_kprobes(set, KPROBE_REACH);
+	/* (0), (1) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!is_ours(p))
+			continue;
+		r = (struct ktramp_refusal){};
+		err = arm_known(p, met, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+	}
+	ktramp_text_sync();
+	/* (2) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!is_ours(p))
+			continue;
+		err = arm_int3(p);
+		if (err) {
+			r = (struct ktramp_refusal){};
+			ktramp_set_fail(set, i, err, &r);
+			continue;
+		}
+		jumps |= is_jump(p);
+		wait |= is_jump(p) && p->nr_displaced > 1;
+	}
+	/* (3) */
+	ktramp_text_sync();
+	if (!jumps)
+		return;
+	/* (4) */
+	if (wait)
+		ktramp_text_wait();
+	/* (5) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!is_jump(p))
+			continue;
+		ktramp_detour_jump(p, jump);
+		write_rest(p, jump);
+	}
+	/* (6) */
+	ktramp_text_sync();
+	/* (7) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!is_jump(p))
+			continue;
+		ktramp_detour_jump(p, jump);
+		write_surely(ktramp_probe_addr(p), jump, 1);
+	}
+	/* (8) */
+	ktramp_text_sync();
+}
+
+/**
+ * ktramp_probe_abandon() - count a stuck probe as disarmed, its text being on its way out
+ * @p: the probe
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_probe_abandon(struct ktramp_probe *p)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	unhash(p);
+	ktramp_unclaim(p);
+	p->state = KTRAMP_DISARMED;
+	/* What held the module while it was stuck. */
+	module_put(THIS_MODULE);
+}
+
+static bool has_springboard(const struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+
+	if (!p->springboard)
+		return true;
+	ktramp_springboard_jump(p, jump);
+	return ktramp_text_equals(p->springboard->addr, jump, sizeof(jump));
+}
+
+/*
+ * What we wrote must still be there, and what we left of the displaced instructions: anything
+ * else is someone else's, and stays. To register_kprobe() our int3 or jump is an instruction,
+ * and the next one begins behind it, where it then lets a kprobe in. It lets one in at our jump as
+ * well, and keeps a copy of that. Not enabled yet, neither shows in the text.
+ */
+static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	const char *who = p->met ? "has a kprobe in" : "patched over";
+	u8 bytes[KTRAMP_REGION_MAX];
+
+	memcpy(bytes, p->before, sizeof(bytes));
+	if (is_jump(p))
+		ktramp_detour_jump(p, bytes);
+	else
+		bytes[0] = int3;
+	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, ktramp_claimed(p)) &&
+	    has_springboard(p)) {
+		if (p->state == KTRAMP_STUCK)
+			module_put(THIS_MODULE);
+		return 0;
+	}
+	if (p->state != KTRAMP_STUCK) {
+		pr_warn("someone else %s probe %u at %pS: left alone, ktramp stays loaded\n",
+			who, p->id, (void *)ktramp_probe_addr(p));
+		__module_get(THIS_MODULE);
+		p->state = KTRAMP_STUCK;
+	}
+	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
+			     "someone else %s this probe; remove theirs first", who);
+}
+
+static void disarm_native(struct ktramp_probe *p)
+{
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+
+	if (ops->disarm && !ops->enter)
+		ops->disarm(p);
+	ktramp_unclaim(p);
+	p->state = KTRAMP_DISARMED;
+}
+
+/**
+ * ktramp_set_disarm() - disarm a set of probes
+ * @set: the probes; failures are recorded in it. Those disarmed here stay in @set->probe,
+ *	the others become NULL
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_set_disarm(struct ktramp_set *set)
+{
+	struct ktramp_refusal r = {};
+	struct ktramp_probe *p;
+	bool jumps = false, springboards = false;
+	unsigned int i;
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	ktramp_for_each_in_set(set, i, p) {
+		if (p->state != KTRAMP_ARMED && p->state != KTRAMP_STUCK) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		if (!is_ours(p) && !is_entry(p)) {
+			disarm_native(p);
+			set->probe[i] = NULL;
+		}
+	}
+	ktramp_entries_disarm(set);
+	ktramp_for_each_in_set(set, i, p) {
+		if (is_entry(p)) {
+			ktramp_unclaim(p);
+			set->probe[i] = NULL;
+		}
+	}
+	/* What must be disarmed is; memory that is missing for the moment is waited for. */
+	while (meet_kprobes(set, 0) == -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+	ktramp_for_each_in_set(set, i, p) {
+		err = check_armed(p, &r);
+		if (err) {
+			ktramp_set_fail(set, i, err, &r);
+			continue;
+		}
+		p->state = KTRAMP_DISARMED;
+		jumps |= is_jump(p);
+		springboards |= !!p->springboard;
+		/* (9) */
+		if (is_jump(p))
+			write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
+	}
+	if (jumps) {
+		/* (10) */
+		ktramp_text_sync();
+		/* (11) */
+		ktramp_for_each_in_set(set, i, p)
+			if (is_jump(p))
+				write_rest(p, p->before);
+		/* (12) */
+		ktramp_text_sync();
+	}
+	/* (13) */
+	ktramp_for_each_in_set(set, i, p) {
+		write_pins(p, false);
+		write_surely(ktramp_probe_addr(p), p->before, 1);
+	}
+	/* (14) */
+	ktramp_text_sync();
+	/* (15) */
+	ktramp_for_each_in_set(set, i, p)
+		unhash(p);
+	/* (16) */
+	if (springboards)
+		ktramp_text_wait();
+	/* (17) */
+	ktramp_for_each_in_set(set, i, p) {
+		restore_padding(p);
+		ktramp_unclaim(p);
+	}
+}

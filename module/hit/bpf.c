@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BPF programs as handlers.
+ *
+ * A program of type kprobe relies on what trace_call_bpf() does for it, and on what a hit
+ * is not: nested in another program, or in the bpf() system call, either of which may hold
+ * the lock of a map that the program is about to take. The kernel counts both in
+ * bpf_prog_active, which modules cannot see. Here the same is known by what it leaves in
+ * the current task, which stays current as long as preemption is off:
+ *   - bpf_ctx is set while our programs run, and the kernel's kprobe, tracepoint, fentry
+ *     and cgroup programs;
+ *   - migration is disabled while the system call works on a map
+ *     (bpf_disable_instrumentation()), and while most programs run.
+ * A hit that finds either is not handled but counted.
+ *
+ * The kernel's own ways to run a program are attached from user space, by libbpf; what is
+ * here of them is only whether this kernel has them.
+ */
+#include <linux/filter.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <asm/syscall.h>
+
+#include "hit/bpf.h"
+#include "kernel/compat.h"
+#include "native/native.h"
+
+#ifdef CONFIG_BPF_SYSCALL
+
+/* ---- a hit ---- */
+
+/*
+ * PREEMPT_RT disables migration in every critical section of a spinlock, and a kernel for
+ * one CPU never: there, a task that is in the system call is taken for one that holds a
+ * lock.
+ */
+static __always_inline bool may_hold_map(const struct task_struct *task)
+{
+#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT)
+	return task->migration_disabled;
+#else
+	long nr = task_pt_regs((struct task_struct *)task)->orig_ax;
+
+	return nr == __NR_bpf || (IS_ENABLED(CONFIG_IA32_EMULATION) && nr == KTRAMP_NR_IA32_BPF);
+#endif
+}
+
+static __always_inline bool may_nest(const struct task_struct *task)
+{
+	return task->bpf_ctx || may_hold_map(task);
+}
+
+/*
+ * As the kernel runs its programs, which is counted and timed with the sysctl
+ * kernel.bpf_stats_enabled. Also @func for those that are not compiled: they need theirs.
+ */
+static notrace unsigned int run_program(const void *regs, const struct bpf_insn *handler)
+{
+	const struct ktramp_bpf_handler *b = (const void *)handler;
+
+	return bpf_prog_run(READ_ONCE(b->prog), regs);
+}
+NOKPROBE_SYMBOL(run_program);
+
+/*
+ * With what every program needs: its cookie where the helpers look for it, and RCU. A
+ * region with preemption off is one of RCU's readers; lockdep wants it in writing. The
+ * program's code has no hash for kCFI at any kernel's call.
+ */
+static __always_inline __nocfi void run(struct pt_regs *regs, struct ktramp_bpf_handler *b,
+					struct task_struct *task)
+{
+	const struct bpf_insn *second = (const void *)b;
+	bpf_func_t func = READ_ONCE(b->func);
+
+	WRITE_ONCE(task->bpf_ctx, &b->run.run_ctx);
+	this_cpu_inc(b->stat->hits);
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_lock();
+	if (static_branch_unlikely(&bpf_stats_enabled_key))
+		run_program(regs, second);
+	else
+		func(regs, second);
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_unlock();
+	WRITE_ONCE(task->bpf_ctx, NULL);
+}
+
+static __always_inline void miss(const struct ktramp_bpf_handler *b)
+{
+	this_cpu_inc(b->stat->missed);
+	this_cpu_inc(b->stat->recursed);
+}
+
+/*
+ * RCU does not wait for a CPU that is idle: programs and maps could be freed under us.
+ * What rcu_is_watching() hits itself is kept out by bpf_ctx.
+ */
+static noinline notrace void handle_idle(struct pt_regs *regs, struct ktramp_bpf_handler *b)
+{
+	struct task_struct *task = current;
+	bool watching;
+
+	if (may_nest(task)) {
+		miss(b);
+	} else {
+		WRITE_ONCE(task->bpf_ctx, &b->run.run_ctx);
+		watching = rcu_is_watching();
+		WRITE_ONCE(task->bpf_ctx, NULL);
+		if (watching)
+			run(regs, b, task);
+		else
+			miss(b);
+	}
+	preempt_enable_notrace();
+}
+NOKPROBE_SYMBOL(handle_idle);
+
+/**
+ * ktramp_handle_bpf() - run the program of a hit, and count it
+ * @regs: as the kernel's kprobes make them: RIP is behind the first byte of the site
+ * @b: the program
+ *
+ * An NMI between looking at bpf_ctx and setting it finds NULL, and leaves NULL. What is
+ * rare is a function of its own, for which nothing is saved here.
+ * Context: any.
+ */
+notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b)
+{
+	struct task_struct *task;
+
+	preempt_disable_notrace();
+	task = current;
+	if (KTRAMP_IDLE_IS_TRACED && unlikely(task->flags & PF_IDLE))
+		return handle_idle(regs, b);
+	if (unlikely(may_nest(task)))
+		miss(b);
+	else
+		run(regs, b, task);
+	preempt_enable_notrace();
+}
+NOKPROBE_SYMBOL(ktramp_handle_bpf);
+
+/* As ktramp_handle_bpf(), for the hits of one process. */
+notrace void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b)
+{
+	if (current->tgid == b->pid)
+		ktramp_handle_bpf(regs, b);
+	else
+		this_cpu_inc(b->stat->filtered);
+}
+NOKPROBE_SYMBOL(ktramp_handle_bpf_pid);
+
+/* ---- attaching ---- */
+
+/**
+ * ktramp_bpf_alloc() - the handler of a new probe, without a program yet
+ * @stat: the probe's counters
+ * @pid: the process whose hits run it, 0 for all
+ */
+struct ktramp_bpf_handler *ktramp_bpf_alloc(struct ktramp_stat __percpu *stat, u32 pid)
+{
+	struct ktramp_bpf_handler *b = kzalloc(sizeof(*b), GFP_KERNEL);
+
+	if (b) {
+		b->stat = stat;
+		b->pid = pid;
+	}
+	return b;
+}
+
+/* Nobody executes the probe's code any more. */
+void ktramp_bpf_free(struct ktramp_bpf_handler *b)
+{
+	if (b && b->prog)
+		bpf_prog_put(b->prog);
+	kfree(b);
+}
+
+/*
+ * The ring buffer's lock sleeps on PREEMPT_RT until 6.12, 8b62645b09f8 ("bpf: Use
+ * raw_spinlock_t in ringbuf"). A tail call can lead to any program, also to one that
+ * overrides the function's return.
+ */
+static int check_map(const struct bpf_map *map, struct ktramp_refusal *r)
+{
+	if (map->map_type == BPF_MAP_TYPE_PROG_ARRAY)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "map '%s' is for tail calls, which may lead to bpf_override_return()",
+				     map->name);
+	if (map->map_type == BPF_MAP_TYPE_RINGBUF && KTRAMP_RINGBUF_SLEEPS)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "map '%s': this kernel's ring buffer takes a lock that sleeps (PREEMPT_RT)",
+				     map->name);
+	return 0;
+}
+
+static int check_maps(const struct bpf_prog *prog, struct ktramp_refusal *r)
+{
+	struct bpf_prog_aux *aux = prog->aux;
+	int err = 0;
+	u32 i;
+
+	mutex_lock(&aux->used_maps_mutex);
+	for (i = 0; i < aux->used_map_cnt && !err; i++)
+		err = check_map(aux->used_maps[i], r);
+	mutex_unlock(&aux->used_maps_mutex);
+	return err;
+}
+
+/* The verifier let it in for kprobes; what follows is of kprobes that we are not. */
+static int check_program(const struct bpf_prog *prog, struct ktramp_refusal *r)
+{
+	if (KTRAMP_PROG_SLEEPABLE(prog))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "the program may sleep, a site may not");
+	if (prog->kprobe_override)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "bpf_override_return() needs a function's entry, and error injection");
+	if (prog->expected_attach_type)
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "the program is for kprobe.multi or uprobe.multi, whose helpers look for a link of theirs");
+	return check_maps(prog, r);
+}
+
+static int install(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf, struct bpf_prog *prog,
+		   struct ktramp_refusal *r)
+{
+	struct bpf_prog *old = b->prog;
+
+	if (old && b->run.bpf_cookie != bpf->cookie)
+		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX,
+				     "the cookie is the probe's, and cannot change with its program");
+	b->run.bpf_cookie = bpf->cookie;
+	bpf->prog_id = prog->aux->id;
+	bpf->was_id = old ? old->aux->id : 0;
+	/* A hit on another CPU calls the old one, or the new one as its loader left it. */
+	smp_store_release(&b->prog, prog);
+	/* As above. */
+	smp_store_release(&b->func, prog->jited ? prog->bpf_func : run_program);
+	if (old) {
+		synchronize_rcu();
+		bpf_prog_put(old);
+	}
+	return 0;
+}
+
+/**
+ * ktramp_bpf_set() - KTRAMP_IOC_BPF for a probe that was looked up
+ * @b: its handler
+ * @bpf: as struct ktramp_bpf says
+ * @r: (out) the refusal
+ *
+ * Context: process, under ktramp_mutex.
+ */
+int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
+		   struct ktramp_refusal *r)
+{
+	struct bpf_prog *prog = bpf_prog_get_type_dev(bpf->prog_fd, BPF_PROG_TYPE_KPROBE, false);
+	int err;
+
+	if (IS_ERR(prog))
+		return ktramp_refuse(r, PTR_ERR(prog), KTRAMP_R_PROGRAM,
+				     "descriptor %d is no BPF program of type kprobe",
+				     bpf->prog_fd);
+	err = check_program(prog, r) ?: install(b, bpf, prog, r);
+	if (err)
+		bpf_prog_put(prog);
+	return err;
+}
+
+#else /* !CONFIG_BPF_SYSCALL */
+
+void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b)
+{
+}
+
+void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b)
+{
+}
+
+struct ktramp_bpf_handler *ktramp_bpf_alloc(struct ktramp_stat __percpu *stat, u32 pid)
+{
+	return kzalloc(sizeof(struct ktramp_bpf_handler), GFP_KERNEL);
+}
+
+void ktramp_bpf_free(struct ktramp_bpf_handler *b)
+{
+	kfree(b);
+}
+
+int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
+		   struct ktramp_refusal *r)
+{
+	return ktramp_bpf_supported(r);
+}
+
+#endif /* CONFIG_BPF_SYSCALL */
+
+/* ---- the kernel's own ways ---- */
+
+static int need(bool there, struct ktramp_refusal *r, const char *config)
+{
+	return there ? 0 : ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,
+					 "this kernel was built without %s", config);
+}
+
+int ktramp_bpf_supported(struct ktramp_refusal *r)
+{
+	return need(IS_ENABLED(CONFIG_BPF_EVENTS), r, "CONFIG_BPF_EVENTS");
+}
+
+int ktramp_bpf_kprobe_supported(struct ktramp_refusal *r)
+{
+	return ktramp_bpf_supported(r) ?:
+	       need(IS_ENABLED(CONFIG_KPROBE_EVENTS), r, "CONFIG_KPROBE_EVENTS");
+}
+
+int ktramp_bpf_kprobe_opt_supported(struct ktramp_refusal *r)
+{
+	return ktramp_bpf_kprobe_supported(r) ?: ktramp_kprobe_opt_supported(r);
+}
+
+int ktramp_bpf_kprobe_ftrace_supported(struct ktramp_refusal *r)
+{
+	return ktramp_bpf_kprobe_supported(r) ?: ktramp_kprobe_ftrace_supported(r);
+}
+
+int ktramp_bpf_kprobe_multi_supported(struct ktramp_refusal *r)
+{
+	return ktramp_bpf_supported(r) ?: ktramp_fprobe_supported(r);
+}
+
+int ktramp_bpf_kretprobe_supported(struct ktramp_refusal *r)
+{
+	return ktramp_bpf_kprobe_supported(r) ?:
+	       need(IS_ENABLED(CONFIG_KRETPROBES), r, "CONFIG_KRETPROBES");
+}
+
+/* libbpf finds the function by its type, which for one of ours is in the module's BTF. */
+static bool has_own_types(void)
+{
+#ifdef CONFIG_DEBUG_INFO_BTF_MODULES
+	return THIS_MODULE->btf_data_size;
+#else
+	return false;
+#endif
+}
+
+int ktramp_bpf_trampoline_supported(struct ktramp_refusal *r)
+{
+	int err = ktramp_bpf_supported(r) ?:
+		  need(IS_ENABLED(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), r,
+		       "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS") ?:
+		  need(IS_ENABLED(CONFIG_DEBUG_INFO_BTF), r, "CONFIG_DEBUG_INFO_BTF") ?:
+		  need(IS_ENABLED(CONFIG_DEBUG_INFO_BTF_MODULES), r,
+		       "CONFIG_DEBUG_INFO_BTF_MODULES");
+
+	if (!err && !has_own_types())
+		err = ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,
+				    "this ktramp.ko was built without BTF, which the kernel finds its functions by");
+	return err;
+}

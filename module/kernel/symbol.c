@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address to symbol, through what is exported: sprint_symbol() prints all that
+ * kallsyms knows, "name+0xoffset/0xsize [module]".
+ */
+#include <linux/kernel.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "kernel/symbol.h"
+
+/**
+ * ktramp_symbol_find() - the address of a symbol
+ * @name: "symbol" or "module:symbol"
+ * @addr: (out) the address
+ *
+ * register_kprobe() looks its symbol up before anything else, and leaves the address in
+ * the struct whether or not it goes on to register there. A function's entry may come back
+ * as the instruction behind its endbr64.
+ *
+ * Context: process, sleeps. Costs millions of instructions if a kprobe may be there.
+ * Return: 0, -ENOENT, -ENOMEM.
+ */
+int ktramp_symbol_find(const char *name, unsigned long *addr)
+{
+	struct kprobe *kp = kzalloc(sizeof(*kp), GFP_KERNEL);
+	int err;
+
+	if (!kp)
+		return -ENOMEM;
+	kp->symbol_name = name;
+	kp->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(kp);
+	if (!err)
+		unregister_kprobe(kp);
+	*addr = (unsigned long)kp->addr;
+	kfree(kp);
+	if (*addr)
+		return 0;
+	/* Of a lookup that failed, memory is the one reason that may be gone the next time. */
+	return err == -ENOMEM ? err : -ENOENT;
+}
+
+/**
+ * ktramp_symbol_at() - the function around an address
+ * @symbol: (out) the function
+ * @addr: any address in it
+ *
+ * Context: process; allocates a line.
+ * Return: 0, -ENOENT if the address is in no known function, -ENOMEM.
+ */
+int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
+{
+	unsigned long offset, size;
+	char *line, *plus, *bracket;
+	int err = -ENOENT;
+
+	line = kmalloc(KSYM_SYMBOL_LEN, GFP_KERNEL);
+	if (!line)
+		return -ENOMEM;
+	sprint_symbol(line, addr);
+	plus = strrchr(line, '+');
+	if (!plus || sscanf(plus, "+%lx/%lx", &offset, &size) != 2)
+		goto out;
+	/* Behind a module's text 6.1 still names the text's last symbol, of no size. */
+	if (offset >= size)
+		goto out;
+	*plus = '\0';
+	symbol->start = addr - offset;
+	symbol->size = size;
+	bracket = strchr(plus + 1, '[');
+	if (bracket)
+		bracket[strcspn(bracket, "] ")] = '\0';
+	strscpy(symbol->module, bracket ? bracket + 1 : "", sizeof(symbol->module));
+	if (bracket && strcmp(symbol->module, KBUILD_MODNAME))
+		snprintf(symbol->name, sizeof(symbol->name), "%s:%s", symbol->module, line);
+	else
+		strscpy(symbol->name, line, sizeof(symbol->name));
+	err = 0;
+out:
+	kfree(line);
+	return err;
+}
+
+/**
+ * ktramp_symbol_print() - an address as symbol+0xoffset
+ * @buf: (out) the text
+ * @size: of @buf, bytes
+ * @addr: the address
+ *
+ * Return: 0, or ktramp_symbol_at()'s error and an empty text.
+ */
+int ktramp_symbol_print(char *buf, size_t size, unsigned long addr)
+{
+	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	*buf = '\0';
+	if (symbol)
+		err = ktramp_symbol_at(symbol, addr);
+	if (!err)
+		snprintf(buf, size, "%s+0x%lx", symbol->name, addr - symbol->start);
+	kfree(symbol);
+	return err;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Write kernel text. The only file that modifies code.
+ *
+ * The kernel's text_poke() is not exported. A page of text is written through a
+ * second, writable mapping of it that lives no longer than the write. Order and
+ * waiting are the caller's: ktramp_probes_arm() has the protocol.
+ */
+#include <linux/cpu.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/security.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <asm/sync_core.h>
+
+#include "kernel/text.h"
+
+/**
+ * ktramp_text_allowed() - does lockdown let anybody write kernel text?
+ *
+ * Writing it breaks integrity, as kgdb's does; a probe reads registers and memory as
+ * kprobes do, which breaks confidentiality.
+ *
+ * Return: 0 or -EPERM.
+ */
+int ktramp_text_allowed(void)
+{
+	return security_locked_down(LOCKDOWN_DBG_WRITE_KERNEL) ?:
+	       security_locked_down(LOCKDOWN_KPROBES);
+}
+
+/**
+ * ktramp_text_read() - read kernel text that may go away
+ * @to: (out) buffer
+ * @addr: first byte
+ * @len: bytes
+ *
+ * Context: any.
+ * Return: 0 or -EFAULT.
+ */
+int ktramp_text_read(void *to, unsigned long addr, size_t len)
+{
+	return copy_from_kernel_nofault(to, (void *)addr, len) ? -EFAULT : 0;
+}
+
+/**
+ * ktramp_text_equals() - is this what stands in the text?
+ * @addr: first byte
+ * @bytes: expected
+ * @len: bytes, at most 64
+ */
+bool ktramp_text_equals(unsigned long addr, const void *bytes, size_t len)
+{
+	u8 now[64];
+
+	if (WARN_ON_ONCE(len > sizeof(now)))
+		return false;
+	return !ktramp_text_read(now, addr, len) && !memcmp(now, bytes, len);
+}
+
+static struct page *text_page(unsigned long addr)
+{
+	if (addr >= MODULES_VADDR && addr < MODULES_END)
+		return vmalloc_to_page((void *)addr);
+	return virt_to_page(lm_alias((void *)addr));
+}
+
+/* Write one page's part of a range through an alias. */
+static int write_in_page(unsigned long addr, const u8 *bytes, u8 fill, size_t len)
+{
+	struct page *page = text_page(addr);
+	u8 *alias, *to;
+
+	if (!page)
+		return -EFAULT;
+	alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	if (!alias)
+		return -ENOMEM;
+	to = alias + offset_in_page(addr);
+	if (!bytes)
+		memset(to, fill, len);
+	else if (len == 1)
+		/* The byte a CPU decides on while it fetches: one store, no more. */
+		WRITE_ONCE(*to, *bytes);
+	else
+		memcpy(to, bytes, len);
+	vunmap(alias);
+	return 0;
+}
+
+static int write_range(unsigned long addr, const u8 *bytes, u8 fill, size_t len)
+{
+	while (len) {
+		size_t n = min_t(size_t, len, PAGE_SIZE - offset_in_page(addr));
+		int err = write_in_page(addr, bytes, fill, n);
+
+		if (err)
+			return err;
+		addr += n;
+		len -= n;
+		if (bytes)
+			bytes += n;
+	}
+	return 0;
+}
+
+/**
+ * ktramp_text_write() - write bytes into kernel or module text
+ * @addr: first byte
+ * @bytes: what to write
+ * @len: bytes
+ *
+ * A single byte is written in one store. Several are not atomic: the caller has seen
+ * to it that no CPU fetches them (an int3 in front, or nobody knows the address yet).
+ * Other CPUs may execute the old bytes until ktramp_text_sync().
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM and nothing, or a page-aligned first part of the range, was
+ * written; -EFAULT no such text; -EIO the bytes read back differ.
+ */
+int ktramp_text_write(unsigned long addr, const void *bytes, size_t len)
+{
+	int err = write_range(addr, bytes, 0, len);
+
+	if (err)
+		return err;
+	if (WARN_ON_ONCE(len <= 64 && !ktramp_text_equals(addr, bytes, len)))
+		return -EIO;
+	return 0;
+}
+
+/**
+ * ktramp_text_fill() - fill text that nobody executes with one byte
+ * @addr: first byte
+ * @byte: the byte
+ * @len: bytes
+ *
+ * Context and return value as ktramp_text_write().
+ */
+int ktramp_text_fill(unsigned long addr, u8 byte, size_t len)
+{
+	return write_range(addr, NULL, byte, len);
+}
+
+static void sync_one_cpu(void *unused)
+{
+	sync_core();
+}
+
+/**
+ * ktramp_text_sync() - every CPU fetches anew what was written before
+ *
+ * Executes a serialising instruction on each CPU (SDM vol. 3, 9.1.3, cross-modifying
+ * code). It waits for CPUs that have interrupts off, so afterwards no CPU is between
+ * executing an int3 that was there before and the end of its #BP handler either.
+ *
+ * A CPU on its way up or down executes kernel text but gets no IPI, hence the lock: what
+ * is on its way has arrived, and what starts later fetches what is there then.
+ *
+ * Context: process, may sleep.
+ */
+void ktramp_text_sync(void)
+{
+	cpus_read_lock();
+	on_each_cpu(sync_one_cpu, NULL, 1);
+	cpus_read_unlock();
+}
+
+/**
+ * ktramp_text_wait() - nobody still executes, or returns into, what was unreachable before
+ *
+ * synchronize_rcu_tasks() waits until every task that was preempted or interrupted has
+ * left of its own will; the rude one also makes the idle tasks, which the first one
+ * does not look at, pass through the scheduler. A trap handler that found a probe has
+ * interrupts off, for which plain RCU is enough, and both imply it.
+ *
+ * Context: process, sleeps for a grace period.
+ */
+void ktramp_text_wait(void)
+{
+	synchronize_rcu_tasks();
+	synchronize_rcu_tasks_rude();
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A probe that runs a BPF program: by our own mechanisms, or watching the kernel's. */
+#include <errno.h>
+#include <string.h>
+
+#include "bpf/bpf.h"
+
+/**
+ * bpf_probe_make() - make the probe, without a program yet
+ * @probe: (out) to be given to bpf_probe_drop()
+ * @dev: the device, to be kept open as long
+ * @mechanism: name
+ * @site: where
+ * @keep: it outlives the command
+ * @pid: the process whose hits run the program, 0 for all
+ */
+int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
+		   const char *site, bool keep, uint32_t pid)
+{
+	struct ktramp_create create = {
+		.flags = keep ? KTRAMP_CREATE_KEEP : 0, .handler = KTRAMP_BPF, .pid = pid,
+	};
+	int err;
+
+	*probe = (struct bpf_probe){ .dev = dev, .mechanism = dev_mechanism(dev, mechanism) };
+	if (!probe->mechanism)
+		return -EINVAL;
+	if (probe->mechanism->reason) {
+		p_err("this kernel has no '%s': %s", mechanism, probe->mechanism->why);
+		return -EOPNOTSUPP;
+	}
+	create.mechanism = probe->mechanism->mechanism;
+	if (strlen(site) >= sizeof(create.site)) {
+		p_err("the site '%.32s...' is longer than %zu characters", site,
+		      sizeof(create.site) - 1);
+		return -EINVAL;
+	}
+	snprintf(create.site, sizeof(create.site), "%s", site);
+	err = dev_create(dev, &create);
+	if (!err)
+		err = dev_probe(dev, create.id, 0, &probe->info);
+	if (err)
+		p_err("'%s' cannot serve '%s': %s", mechanism, site,
+		      *create.why ? create.why : strerror(-err));
+	return err;
+}
+
+static int hand_over(struct bpf_probe *probe, const struct bpf_program *prog)
+{
+	struct ktramp_bpf bpf = { .id = probe->info.id, .prog_fd = bpf_program__fd(prog) };
+	int err = dev_bpf(probe->dev, &bpf);
+
+	if (err)
+		p_err("'%s' cannot run the program '%s': %s", probe->mechanism->name,
+		      bpf_program__name(prog), *bpf.why ? bpf.why : strerror(-err));
+	return err;
+}
+
+static int write_text(struct bpf_probe *probe)
+{
+	struct ktramp_batch batch;
+	int err = dev_arm(probe->dev, probe->info.id, &batch);
+
+	if (err)
+		p_err("cannot arm '%s' at %s: %s", probe->mechanism->name, probe->info.site,
+		      *batch.why ? batch.why : strerror(-err));
+	return err;
+}
+
+/**
+ * bpf_probe_attach() - have a loaded program run at each hit
+ * @probe: the probe
+ * @prog: the program, of the type that the mechanism runs
+ */
+int bpf_probe_attach(struct bpf_probe *probe, struct bpf_program *prog)
+{
+	bool watched = bpf_is_way(probe->mechanism->mechanism);
+	int err = watched ? 0 : hand_over(probe, prog);
+
+	if (!err)
+		err = write_text(probe);
+	if (err || !watched)
+		return err;
+	bpf_listen();
+	err = bpf_way_attach(prog, probe->mechanism->mechanism, &probe->info, &probe->link);
+	if (err)
+		p_err("'%s' cannot attach '%s' to %s: %s", probe->mechanism->name,
+		      bpf_program__name(prog), probe->info.site, bpf_why(err));
+	return err;
+}
+
+/* Hits and misses as they are now, in @probe->info; of the kernel's ways none are known. */
+int bpf_probe_counters(struct bpf_probe *probe)
+{
+	return dev_probe(probe->dev, probe->info.id, 0, &probe->info);
+}
+
+/* The probe stays, with its program. */
+void bpf_probe_leave(struct bpf_probe *probe)
+{
+	probe->info.id = 0;
+}
+
+void bpf_probe_drop(struct bpf_probe *probe)
+{
+	struct ktramp_batch batch;
+
+	if (!probe->info.id)
+		return;
+	if (probe->link) {
+		bpf_link__destroy(probe->link);
+		probe->link = NULL;
+		bpf_way_settle(probe->dev, probe->info.id, -1);
+	}
+	if (dev_destroy(probe->dev, probe->info.id, &batch))
+		p_err("cannot take the probe at %s away: %s", probe->info.site, batch.why);
+	probe->info.id = 0;
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ktramp trace: each hit of a site, as it happens. */
+#include <asm/ptrace.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/bpf.h"
+#include "bpf/bpf_args.h"
+#include "trace.h"
+#include "trace.skel.h"
+
+#define USUAL_MECHANISM	"bpf-jump"
+
+/* A CPU's buffer: 256 KiB. */
+#define SAMPLE_PAGES	64
+
+enum option_key {
+	OPT_BTF = 256,
+	OPT_REGS,
+	OPT_ARGS,
+	OPT_STACK,
+};
+
+struct options {
+	const char *site;
+	const char *mechanism;
+	const char *btf;
+	uint64_t events;
+	uint32_t pid;
+	bool regs, args, stack;
+};
+
+struct trace {
+	const struct options *opts;
+	struct bpf_probe probe;
+	struct trace_bpf *skel;
+	struct bpf_program *program;
+	bool perf;			/* it writes to perf's buffers, not to a ring */
+	struct ring_buffer *ring;
+	struct perf_buffer *samples;
+	struct bpf_args *args;
+	struct ksym_table *symbols;
+	uint64_t events;
+	int err;
+};
+
+static const struct argp_option options[] = {
+	{ "number", 'n', "N", 0, "End after N hits. Default: at Ctrl-C", 0 },
+	{ "mechanism", 'm', "MECHANISM", 0,
+	  "Probe by this one: bpf-jump (default), one that runs the handler 'bpf', or the kernel's "
+	  "bpf-kprobe-*", 0 },
+	{ "pid", 'p', "PID", 0, "Hits of this process only, with all its threads", 0 },
+	{ "args", OPT_ARGS, NULL, 0,
+	  "Print the function's arguments, by their types; SITE is its entry", 0 },
+	{ "regs", OPT_REGS, NULL, 0, "Print all registers", 0 },
+	{ "stack", OPT_STACK, NULL, 0, "Print who called whom, up to the site", 0 },
+	{ "btf", OPT_BTF, "FILE", 0, "Types of this kernel, instead of its own", 0 },
+	{ }
+};
+
+static const char doc[] =
+	"Print a line for each hit of SITE: time since boot, CPU, thread, its name, and on demand "
+	"registers, arguments and stack. SITE is symbol+0xoffset, module:symbol+0xoffset, "
+	"0xaddress or a target's name; any instruction will do.\v"
+	"The program that does it is BPF, and is run by ktramp's own jump, so that there is no "
+	"exception and nothing that must be a kprobe. What is hit faster than it is read is lost, "
+	"and counted at the end. The probe is gone when the command is.\n\n"
+	"Exit status: 0, 1 if the site cannot be probed, 2 on wrong usage.\n\n"
+	"Examples:\n"
+	"  ktramp trace do_sys_openat2 --args\n"
+	"  ktramp trace vfs_read+0x20 -n 10 --regs\n"
+	"  ktramp trace kfree --stack -n 1\n"
+	"  ktramp trace do_exit --json | jq -r .comm\n";
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *opts = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = NULL;
+		return 0;
+	case 'n':
+		opts->events = parse_number(state, "--number", arg, 1, INT64_MAX);
+		return 0;
+	case 'm':
+		opts->mechanism = arg;
+		return 0;
+	case 'p':
+		opts->pid = parse_number(state, "--pid", arg, 1, INT32_MAX);
+		return 0;
+	case OPT_ARGS:
+		opts->args = true;
+		return 0;
+	case OPT_REGS:
+		opts->regs = true;
+		return 0;
+	case OPT_STACK:
+		opts->stack = true;
+		return 0;
+	case OPT_BTF:
+		opts->btf = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (opts->site)
+			argp_error(state, "'%s': there is one SITE already", arg);
+		opts->site = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "a SITE is needed");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
+static const struct argp argp = {
+	.options = options, .parser = parse, .args_doc = "SITE", .doc = doc, .children = children,
+};
+
+/* ---- printing ---- */
+
+struct named_reg {
+	const char *name;
+	uint64_t value;
+};
+
+static unsigned int name_regs(const struct pt_regs *regs, struct named_reg *named)
+{
+	const struct named_reg all[] = {
+		{ "rax", regs->rax }, { "rbx", regs->rbx }, { "rcx", regs->rcx },
+		{ "rdx", regs->rdx }, { "rsi", regs->rsi }, { "rdi", regs->rdi },
+		{ "rbp", regs->rbp }, { "rsp", regs->rsp }, { "r8", regs->r8 },
+		{ "r9", regs->r9 }, { "r10", regs->r10 }, { "r11", regs->r11 },
+		{ "r12", regs->r12 }, { "r13", regs->r13 }, { "r14", regs->r14 },
+		{ "r15", regs->r15 }, { "rip", regs->rip }, { "eflags", regs->eflags },
+	};
+
+	memcpy(named, all, sizeof(all));
+	return ARRAY_SIZE(all);
+}
+
+static unsigned int frames_of(const struct trace_event *event)
+{
+	return event->stack_bytes > 0 ? event->stack_bytes / sizeof(event->stack[0]) : 0;
+}
+
+static const char *frame_name(const struct trace *t, uint64_t address, char *buf, size_t size)
+{
+	return ksym_table_name(t->symbols, address, buf, size);
+}
+
+static json_t *event_json(const struct trace *t, const struct trace_event *event)
+{
+	json_t *line = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s%, s:s}", "type", "hit",
+				 "time", (json_int_t)event->time,
+				 "cpu", (json_int_t)event->cpu,
+				 "pid", (json_int_t)event->pid,
+				 "tgid", (json_int_t)event->tgid,
+				 "comm", event->comm, strnlen(event->comm, sizeof(event->comm)),
+				 "site", t->probe.info.site);
+	struct named_reg named[32];
+	char buf[KTRAMP_SITE_MAX];
+
+	/* The name of a thread may be any bytes. */
+	if (!line)
+		line = json_pack("{s:s, s:I, s:I, s:I, s:I, s:n, s:s}", "type", "hit",
+				 "time", (json_int_t)event->time, "cpu", (json_int_t)event->cpu,
+				 "pid", (json_int_t)event->pid, "tgid", (json_int_t)event->tgid,
+				 "comm", "site", t->probe.info.site);
+	if (t->opts->regs) {
+		unsigned int nr = name_regs(&event->regs, named);
+		json_t *regs = json_object();
+
+		for (unsigned int i = 0; i < nr; i++)
+			json_object_set_new(regs, named[i].name,
+					    json_sprintf("0x%llx",
+							 (unsigned long long)named[i].value));
+		json_object_set_new(line, "regs", regs);
+	}
+	if (t->args)
+		json_object_set_new(line, "args", bpf_args_json(t->args, &event->regs));
+	if (t->opts->stack) {
+		json_t *stack = json_array();
+
+		for (unsigned int i = 0; i < frames_of(event); i++)
+			json_array_append_new(stack, json_string(
+				frame_name(t, event->stack[i], buf, sizeof(buf))));
+		json_object_set_new(line, "stack", stack);
+	}
+	return line;
+}
+
+static void print_event(const struct trace *t, const struct trace_event *event)
+{
+	char buf[1024];
+
+	printf("%llu.%06llu  %3u  %7u  %-15.*s  %s", event->time / 1000000000ULL,
+	       event->time / 1000 % 1000000, event->cpu, event->pid,
+	       (int)sizeof(event->comm), event->comm, t->probe.info.site);
+	if (t->args)
+		printf("(%s)", bpf_args_text(t->args, &event->regs, buf, sizeof(buf)));
+	printf("\n");
+	if (t->opts->regs) {
+		struct named_reg named[32];
+		unsigned int nr = name_regs(&event->regs, named);
+
+		for (unsigned int i = 0; i < nr; i++)
+			printf("%s%-6s %016llx%s", i % 4 ? "  " : "    ", named[i].name,
+			       (unsigned long long)named[i].value,
+			       i % 4 == 3 || i == nr - 1 ? "\n" : "");
+	}
+	for (unsigned int i = 0; t->opts->stack && i < frames_of(event); i++)
+		printf("    %s\n", frame_name(t, event->stack[i], buf, sizeof(buf)));
+	fflush(stdout);
+}
+
+static int on_event(void *context, void *data, size_t size __unused)
+{
+	struct trace *t = context;
+
+	/* The ring may hold more than was asked for. */
+	if (t->opts->events && t->events >= t->opts->events)
+		return 0;
+	t->events++;
+	if (out_json)
+		t->err = out_line(stdout, event_json(t, data));
+	else
+		print_event(t, data);
+	if (!t->err && ferror(stdout))
+		t->err = -EIO;
+	return t->err;
+}
+
+/* ---- running ---- */
+
+static uint64_t count_lost(const struct trace *t)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values = calloc(cpus > 0 ? cpus : 1, sizeof(*values)), all = 0;
+	uint32_t slot = 0;
+
+	if (values && !bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.lost), &slot, values))
+		for (int i = 0; i < cpus; i++)
+			all += values[i];
+	free(values);
+	return all;
+}
+
+static void on_sample(void *context, int cpu __unused, void *data, uint32_t size)
+{
+	on_event(context, data, size);
+}
+
+/* The program counts what it could not write. */
+static void on_lost(void *context __unused, int cpu __unused, unsigned long long nr __unused)
+{
+}
+
+/* Where its lock sleeps a program with a ring is refused: PREEMPT_RT before 6.12. */
+static bool ring_sleeps(void)
+{
+	unsigned int major, minor;
+	struct utsname uts;
+
+	return !kernel_release(&uts) && strstr(uts.version, "PREEMPT_RT") &&
+	       sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 6 || (major == 6 && minor < 12));
+}
+
+static int open_buffer(struct trace *t)
+{
+	int err;
+
+	if (t->perf)
+		t->samples = perf_buffer__new(bpf_map__fd(t->skel->maps.perf_events), SAMPLE_PAGES,
+					      on_sample, on_lost, t, NULL);
+	else
+		t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.events), on_event, t, NULL);
+	if (t->samples || t->ring)
+		return 0;
+	err = -errno;
+	p_err("cannot read the tracing program's buffer: %s", strerror(-err));
+	return err;
+}
+
+static int follow(struct trace *t)
+{
+	int err = 0;
+
+	if (!out_json)
+		printf("TIME           CPU  THREAD   NAME             SITE\n");
+	fflush(stdout);
+	while (!stopped && !t->err && !(t->opts->events && t->events >= t->opts->events)) {
+		err = t->perf ? perf_buffer__poll(t->samples, 200) :
+				ring_buffer__poll(t->ring, 200);
+		if (err < 0 && err != -EINTR)
+			break;
+		err = 0;
+	}
+	if (err)
+		p_err("cannot read the tracing program's buffer: %s", strerror(-err));
+	return err ? err : t->err;
+}
+
+static int report(struct trace *t)
+{
+	uint64_t lost = count_lost(t);
+
+	bpf_probe_counters(&t->probe);
+	if (out_json)
+		return out_line(stdout, json_pack("{s:s, s:I, s:I, s:I, s:I}", "type", "end",
+						  "printed", (json_int_t)t->events,
+						  "lost", (json_int_t)lost,
+						  "hits", (json_int_t)t->probe.info.hits,
+						  "missed", (json_int_t)t->probe.info.missed));
+	if (lost)
+		p_warn("%llu hits found the buffer full and were not printed",
+		       (unsigned long long)lost);
+	if (t->probe.info.missed)
+		p_warn("%llu hits were inside of BPF programs or bpf(), and left out",
+		       t->probe.info.missed);
+	return 0;
+}
+
+static int prepare(struct trace *t, const struct bpf_types *types)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types->path);
+	int err;
+
+	if (types->missing) {
+		bpf_types_complain("ktramp trace");
+		return -ENOENT;
+	}
+	bpf_listen();
+	t->skel = trace_bpf__open_opts(&opts);
+	err = t->skel ? 0 : -errno;
+	if (!err) {
+		t->perf = ring_sleeps();
+		t->program = t->perf ? t->skel->progs.trace_hit_perf : t->skel->progs.trace_hit;
+		bpf_program__set_autoload(t->program, true);
+		t->skel->rodata->want_stack = t->opts->stack;
+		err = trace_bpf__load(t->skel);
+	}
+	if (err) {
+		p_err("cannot load the tracing program: %s", bpf_why(err));
+		return err;
+	}
+	if (t->opts->args) {
+		err = bpf_args_find(&t->args, t->probe.dev, &t->probe.info, types);
+		if (err)
+			return err;
+	}
+	if (t->opts->stack)
+		t->symbols = ksym_table_load();
+	return 0;
+}
+
+static int trace(struct trace *t)
+{
+	struct dev dev __cleanup(dev_close) = { .fd = -1 };
+	struct bpf_types types __cleanup(bpf_types_drop) = { .fd = -1 };
+	const struct options *opts = t->opts;
+	int err;
+
+	if (dev_open(&dev) || bpf_types_find(&types, opts->btf))
+		return -EIO;
+	err = bpf_probe_make(&t->probe, &dev, opts->mechanism, opts->site, false, opts->pid);
+	if (!err)
+		err = prepare(t, &types);
+	if (!err)
+		err = open_buffer(t);
+	if (!err)
+		err = bpf_probe_attach(&t->probe, t->program);
+	if (!err)
+		err = follow(t);
+	if (!err)
+		err = report(t);
+	bpf_probe_drop(&t->probe);
+	return err;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct options opts = { .mechanism = USUAL_MECHANISM };
+	struct trace t = { .opts = &opts };
+	int err;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opts);
+	catch_signals();
+	err = trace(&t);
+	ring_buffer__free(t.ring);
+	perf_buffer__free(t.samples);
+	trace_bpf__destroy(t.skel);
+	bpf_args_free(t.args);
+	ksym_table_free(t.symbols);
+	return err ? EXIT_FAILED : EXIT_OK;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One voice: messages, JSON Lines, numbers on the command line. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/ktramp.h"
+
+bool out_json;
+
+static void say(const char *kind, const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	/* Data first, when both streams end in the same place. */
+	fflush(stdout);
+
+	if (out_json) {
+		json_t *line __cleanup(free_json) = json_pack("{s:s}", kind, text);
+		char *dump = line ? json_dumps(line, JSON_COMPACT) : NULL;
+
+		if (dump) {
+			fprintf(stderr, "%s\n", dump);
+			free(dump);
+			return;
+		}
+	}
+	fprintf(stderr, "ktramp: %s: %s\n", kind, text);
+}
+
+void p_err(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("error", fmt, ap);
+	va_end(ap);
+}
+
+void p_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("warning", fmt, ap);
+	va_end(ap);
+}
+
+void p_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (out_json)
+		return;
+	fflush(stdout);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int out_line(FILE *to, json_t *steal)
+{
+	json_t *line __cleanup(free_json) = steal;
+
+	if (!line) {
+		p_err("cannot build a line of JSON: out of memory, or text that is not UTF-8");
+		return -ENOMEM;
+	}
+	if (json_dumpf(line, to, JSON_COMPACT | JSON_REAL_PRECISION(12)) ||
+	    fputc('\n', to) == EOF || fflush(to)) {
+		p_err("cannot write JSON: %s", strerror(errno));
+		return -EIO;
+	}
+	return 0;
+}
+
+/* An integer where the value is one, so that exact results look exact. */
+json_t *json_number(double value)
+{
+	double rounded = round(value);
+
+	if (fabs(value - rounded) < 1e-9)
+		return json_integer((json_int_t)rounded);
+	return json_real(round(value * 1e6) / 1e6);
+}
+
+/* JSON numbers are doubles to many readers, and would lose an address's low bits. */
+json_t *json_address(uint64_t address)
+{
+	return address ? json_sprintf("0x%016llx", (unsigned long long)address) : json_null();
+}
+
+const char *hex(char *buf, size_t size, const uint8_t *bytes, size_t n)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < n && len + 4 <= size; i++)
+		len += snprintf(buf + len, size - len, "%s%02x", i ? " " : "", bytes[i]);
+	return buf;
+}
+
+json_t *json_hex(const uint8_t *bytes, size_t n)
+{
+	char buf[3 * KTRAMP_CODE_MAX + 1];
+
+	return json_string(hex(buf, sizeof(buf), bytes, n));
+}
+
+uint64_t parse_number(struct argp_state *state, const char *what, const char *arg,
+		      uint64_t min, uint64_t max)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(arg, &end, 0);
+	if (errno || end == arg || *end || strchr(arg, '-') || value < min || value > max)
+		argp_error(state, "%s '%s' is not a number from %llu to %llu", what, arg,
+			   (unsigned long long)min, (unsigned long long)max);
+	return value;
+}
+
+static error_t parse_out(int key, char *arg __unused,
+			 struct argp_state *state __unused)
+{
+	if (key != 'j')
+		return ARGP_ERR_UNKNOWN;
+	out_json = true;
+	return 0;
+}
+
+static const struct argp_option out_options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON Lines instead of text; errors too, on stderr", 0 },
+	{ }
+};
+
+const struct argp out_argp = { .options = out_options, .parser = parse_out };
