@@ -12,6 +12,8 @@
  *
  * OBJECT is changed, or the types that it is relocated by, which are its own. Some of them must
  * load as they are; those that attach to functions by name do not, without a kernel's types.
+ * NAME.tmp.o, as clang left it, with DWARF, must do what NAME.bpf.o in front of it does, which
+ * bpftool linked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -303,6 +305,25 @@ static int new_memfd(const char *name)
 	return fd;
 }
 
+/* Return: how many of them are wrong. */
+static size_t compare_raw(const char *name, bool loads)
+{
+	static char linked[64];
+	static bool linked_loads;
+	size_t len = strcspn(name, ".");
+
+	if (!strcmp(name + len, ".bpf.o")) {
+		snprintf(linked, sizeof(linked), "%.*s", (int)len, name);
+		linked_loads = loads;
+	} else if (!strcmp(name + len, ".tmp.o") && strlen(linked) == len &&
+		   !strncmp(linked, name, len) && loads != linked_loads) {
+		printf("%s %s, linked it %s\n", name, loads ? "loads" : "is refused",
+		       linked_loads ? "loads" : "is refused");
+		return 1;
+	}
+	return 0;
+}
+
 static void usage(void)
 {
 	fprintf(stderr, "object_test: wrong arguments: [-a] [-k CHANGE [-n ONE]] OBJECT...\n");
@@ -344,6 +365,7 @@ int main(int argc, char **argv)
 		      -1, 0);
 	for (; optind < argc; optind++) {
 		struct object_file object, raw;
+		size_t before = unchanged;
 
 		if (!read_object(argv[optind], &object, &raw)) {
 			fprintf(stderr, "object_test: cannot read '%s' as an object with BTF\n",
@@ -359,6 +381,8 @@ int main(int argc, char **argv)
 			if (!change || !strcmp(change, object_changes[i].name))
 				wrong += try_change(&plan, all, only, once);
 		}
+		if (!change)
+			wrong += compare_raw(object.name, unchanged > before);
 		free(object.data);
 		free(raw.data);
 	}

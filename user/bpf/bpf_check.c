@@ -248,17 +248,37 @@ static bool check_addend(const struct elf *elf, const Elf64_Shdr *target,
 				  symbol->st_value <= DATA_MAX);
 }
 
-/* Only those for code and maps are used. */
+/*
+ * libbpf uses those of code, maps and struct_ops. It skips all others: of DWARF, whose places of
+ * four bytes may be the last ones of their section, and of BTF.
+ */
+static bool is_relocated(const struct elf *elf, uint32_t index)
+{
+	const Elf64_Shdr *target = &elf->sections[elf->sections[index].sh_info];
+	const char *name = section_name(elf, index);
+
+	return (target->sh_flags & SHF_EXECINSTR) || !strcmp(name, ".rel.maps") ||
+	       !strncmp(name, ".rel.struct_ops", strlen(".rel.struct_ops")) ||
+	       !strncmp(name, ".rel?.struct_ops", strlen(".rel?.struct_ops"));
+}
+
 static bool check_relocations(struct elf *elf, uint32_t index)
 {
 	const Elf64_Shdr *section = &elf->sections[index], *target;
 	const Elf64_Rel *relocations = (const void *)(elf->data + section->sh_offset);
 	uint64_t nr_symbols = elf->sections[elf->symtab].sh_size / sizeof(Elf64_Sym);
 
-	if (section->sh_entsize != sizeof(*relocations) ||
-	    section->sh_size % sizeof(*relocations) || section->sh_offset % 8)
+	/* libbpf looks at these two before it skips. */
+	if (section->sh_entsize != sizeof(*relocations))
 		return bpf_check_fail(elf->check, "section %u is no table of relocations", index);
-	if (section->sh_link != elf->symtab || !section->sh_info || section->sh_info >= elf->nr)
+	if (section->sh_info >= elf->nr)
+		return bpf_check_fail(elf->check,
+				      "the relocations in section %u are of nothing", index);
+	if (!is_relocated(elf, index))
+		return true;
+	if (section->sh_size % sizeof(*relocations) || section->sh_offset % 8)
+		return bpf_check_fail(elf->check, "section %u is no table of relocations", index);
+	if (section->sh_link != elf->symtab || !section->sh_info)
 		return bpf_check_fail(elf->check,
 				      "the relocations in section %u are of nothing", index);
 	target = &elf->sections[section->sh_info];
