@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ktramp lab: the labs of Documentation/labs, their questions, and what answers are worth. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lab/lab.h"
 
@@ -347,6 +349,12 @@ static int show_lab(const struct labs *labs, const json_t *lab)
 
 /* ---- check ---- */
 
+/* Steps for the host are commands of the source tree, which no guest has. */
+static bool is_elsewhere(const json_t *step)
+{
+	return lab_where(step) == LAB_HOST && access("qemu/run", X_OK);
+}
+
 static int print_verdict(const json_t *lab, unsigned int number, const char *answer,
 			 const struct lab_verdict *verdict)
 {
@@ -367,7 +375,9 @@ static int print_verdict(const json_t *lab, unsigned int number, const char *ans
 	if (!verdict->right)
 		return 0;
 	if (json_array_size(json_object_get(lab_step(lab, number), "run")))
-		printf("\nSee it: ktramp lab run %u %u\n", lab_number(lab), number);
+		printf("\nSee it%s: ktramp lab %s %u %u\n",
+		       is_elsewhere(lab_step(lab, number)) ? ", on the host" : "",
+		       is_elsewhere(lab_step(lab, number)) ? "show" : "run", lab_number(lab), number);
 	if (next)
 		printf("Next: ktramp lab show %u %u\n", lab_number(lab), next);
 	return 0;
@@ -446,9 +456,13 @@ static int run_steps(const json_t *lab, const struct options *opts)
 			return -ENOENT;
 		if (!json_array_size(json_object_get(step, "run")))
 			continue;
-		/* Whoever names a step knows where he is. */
 		if (lab_where(step) != opts->where && !opts->step)
 			continue;
+		if (is_elsewhere(step)) {
+			p_err("step %u of lab %u is for the host, in the source tree; 'ktramp lab "
+			      "show %u %u' has its commands", i, lab_number(lab), lab_number(lab), i);
+			return -ENOENT;
+		}
 		err = opts->output ? run_to_file(lab, i, opts->output) :
 		      lab_run_step(step, stdout);
 	}
@@ -539,17 +553,41 @@ static int act(const struct labs *labs, const struct options *opts)
 	}
 }
 
+/* An answer may be "-1", which is no option: what is behind "--" is none. */
+static char **keep_answer(int *argc, char **argv)
+{
+	char **kept = calloc(*argc + 2, sizeof(*kept));
+	int nr = 0;
+	bool ended = false;
+
+	for (int i = 0; kept && i < *argc; i++) {
+		ended |= !strcmp(argv[i], "--");
+		if (!ended && argv[i][0] == '-' && isdigit((unsigned char)argv[i][1])) {
+			static char end[] = "--";
+
+			kept[nr++] = end;
+			ended = true;
+		}
+		kept[nr++] = argv[i];
+	}
+	if (kept)
+		*argc = nr;
+	return kept;
+}
+
 int cmd_lab(int argc, char **argv)
 {
 	struct options opts = { .where = LAB_GUEST };
+	char **kept = keep_answer(&argc, argv);
 	struct labs labs;
 	int err;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opts);
+	argp_parse(&argp, argc, kept ?: argv, 0, NULL, &opts);
 	err = labs_load(&labs);
 	if (!err)
 		err = act(&labs, &opts);
 	labs_free(&labs);
 	free(opts.answer);
+	free(kept);
 	return err ? EXIT_FAILED : EXIT_OK;
 }

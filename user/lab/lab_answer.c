@@ -46,7 +46,32 @@ static char *plain(const char *answer)
 	return text;
 }
 
-/* "8", "~8 instructions", "0x1f", "eight". */
+/* The comma of "4,095" and "10,752": between digits, with three of them behind it. */
+static bool is_thousands(const char *comma)
+{
+	return isdigit((unsigned char)comma[1]) && isdigit((unsigned char)comma[2]) &&
+	       isdigit((unsigned char)comma[3]) && !isdigit((unsigned char)comma[4]);
+}
+
+/* Digits as strtod() takes them; no double has more of them than fit. */
+static const char *read_digits(const char *word, double *number)
+{
+	char digits[64];
+	size_t len = 0;
+	char *end;
+
+	for (const char *from = word; *from && *from != ' ' && len + 1 < sizeof(digits); from++)
+		if (*from != ',' || !len || !isdigit((unsigned char)digits[len - 1]) ||
+		    !is_thousands(from))
+			digits[len++] = *from;
+	digits[len] = '\0';
+	if (!isdigit((unsigned char)digits[strspn(digits, "+-.")]))
+		return NULL;
+	*number = strtod(digits, &end);
+	return end == digits || isalpha((unsigned char)*end) ? NULL : word;
+}
+
+/* "8", "~8 instructions", "byte 8", "+0x1f", "4,095", "eight". */
 static bool parse(const char *answer, double *number)
 {
 	static const char *const words[] = {
@@ -54,12 +79,10 @@ static bool parse(const char *answer, double *number)
 		"ten", "eleven", "twelve",
 	};
 
-	for (const char *word = answer; *word; word += strspn(word, " ~")) {
+	for (const char *word = answer + strspn(answer, " ~"); *word; word += strspn(word, " ~")) {
 		size_t len = strcspn(word, " ");
-		char *end;
 
-		*number = strtod(word, &end);
-		if (end != word && !isalpha((unsigned char)*end))
+		if (read_digits(word, number))
 			return true;
 		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 			if (strlen(words[i]) == len && !strncmp(words[i], word, len)) {
@@ -136,6 +159,19 @@ static char *value_of(const struct judged *judged, const json_t *value)
 	return asprintf(&text, "%.12g", json_number_value(value)) < 0 ? NULL : text;
 }
 
+/* "2 bytes" is 2, whatever the question calls it. */
+static bool is_same_number(const json_t *patterns, double answer)
+{
+	json_t *pattern;
+	double number;
+	size_t i;
+
+	json_array_foreach(patterns, i, pattern)
+		if (parse(json_string_value(pattern) ?: "", &number) && number == answer)
+			return true;
+	return false;
+}
+
 static bool number_is(const struct judged *judged, double value, const json_t *how)
 {
 	double give = json_number_value(json_object_get(how, "give"));
@@ -152,7 +188,9 @@ static bool entry_fits(const struct judged *judged, const json_t *entry)
 	const json_t *from = json_object_get(entry, "from"), *to = json_object_get(entry, "to");
 
 	if (answers)
-		return matches_any(answers, judged->answer);
+		return matches_any(answers, judged->answer) ||
+		       (judged->is_number && !strcmp(lab_string(judged->step, "kind"), "number") &&
+			is_same_number(answers, judged->number));
 	if (value) {
 		char *text __cleanup(free_string) = value_of(judged, value);
 

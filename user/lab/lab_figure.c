@@ -138,6 +138,15 @@ static char *recorded(const struct labs *labs, const json_t *lab, const char *na
 	return value ? strdup(value) : NULL;
 }
 
+/* Every guest has the command; a lab's own scripts are only in the lab's. */
+static bool has_scripts(const json_t *lab, const json_t *figure)
+{
+	char directory[32];
+
+	snprintf(directory, sizeof(directory), "/labs/%u", lab_number(lab));
+	return !strstr(lab_string(figure, "run"), ".sh") || !access(directory, X_OK);
+}
+
 char *lab_figure(const struct labs *labs, const json_t *lab, const char *name)
 {
 	const json_t *figure = figure_of(lab, name);
@@ -145,7 +154,9 @@ char *lab_figure(const struct labs *labs, const json_t *lab, const char *name)
 
 	if (!figure)
 		return NULL;
-	if (lab_where(figure) == LAB_GUEST && lab_counts_here()) {
+	/* Any guest has the command, only a lab's has its files. */
+	if (lab_where(figure) == LAB_GUEST && lab_counts_here() &&
+	    has_scripts(lab, figure)) {
 		lab_figure_live(lab, name, &value);
 		return value;
 	}
