@@ -26,6 +26,8 @@ O ?= .output
 V ?= 0
 ACCEL ?= icount
 PREFIX ?= /usr/local
+# The kernel's makefiles work elsewhere.
+destdir = $(if $(DESTDIR),$(abspath $(DESTDIR)))
 BENCH_KERNELS ?= 6.1-cloud-amd64 6.12-cloud-amd64
 
 Q := $(if $(filter 1,$(V)),,@)
@@ -56,20 +58,20 @@ module: deps-build ## ktramp.ko for the running kernel, or for KDIR
 install: user $(doc-man) ## the module for the running kernel (or KDIR), and the command, to DESTDIR
 	$(Q)ko=$$(qemu/module $(MODULE_KDIR)) && \
 		env -u MAKEFLAGS -u O make -C $(MODULE_KDIR) M="$${ko%/*}" \
-			INSTALL_MOD_PATH=$(DESTDIR) modules_install
-	$(Q)install -D -m 755 $(O)/user/ktramp $(DESTDIR)$(PREFIX)/bin/ktramp
+			INSTALL_MOD_PATH=$(destdir) modules_install
+	$(Q)install -D -m 755 $(O)/user/ktramp $(destdir)$(PREFIX)/bin/ktramp
 	$(Q)install -D -m 644 user/ktramp.bash-completion \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ktramp
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	$(Q)gzip -9n <$(doc-man) >$(DESTDIR)$(PREFIX)/share/man/man1/ktramp.1.gz
+		$(destdir)$(PREFIX)/share/bash-completion/completions/ktramp
+	$(Q)install -d $(destdir)$(PREFIX)/share/man/man1
+	$(Q)gzip -9n <$(doc-man) >$(destdir)$(PREFIX)/share/man/man1/ktramp.1.gz
 
 .PHONY: dkms-install
 dkms-install: ## the sources to DKMS, which builds them for each kernel
 	$(Q)grep -qxF 'PACKAGE_VERSION="$(KTRAMP_VERSION)"' dkms.conf || { \
 		echo 'dkms.conf: PACKAGE_VERSION is not $(KTRAMP_VERSION), the version in module/main.c' >&2; \
 		exit 1; }
-	$(Q)install -d $(DESTDIR)/usr/src/ktramp-$(KTRAMP_VERSION)
-	$(Q)cp -r Kbuild dkms.conf module $(DESTDIR)/usr/src/ktramp-$(KTRAMP_VERSION)/
+	$(Q)install -d $(destdir)/usr/src/ktramp-$(KTRAMP_VERSION)
+	$(Q)cp -r Kbuild dkms.conf module $(destdir)/usr/src/ktramp-$(KTRAMP_VERSION)/
 	$(if $(DESTDIR),,$(Q)dkms install ktramp/$(KTRAMP_VERSION))
 
 .PHONY: clean

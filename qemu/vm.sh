@@ -141,15 +141,15 @@ log_arguments() {
 }
 
 port_arguments() {
-	local port
+	local port directory=${PRIVATE//,/,,}
 
 	# Output is passed on while the command runs; a pipe holds the guest back when the
 	# reader is slow.
 	for port in out err; do
-		arguments+=(-chardev "pipe,id=$port,path=$PRIVATE/$port")
+		arguments+=(-chardev "pipe,id=$port,path=$directory/$port")
 	done
 	for port in status files; do
-		arguments+=(-chardev "file,id=$port,path=$PRIVATE/$port")
+		arguments+=(-chardev "file,id=$port,path=$directory/$port")
 	done
 	for port in out err status files; do
 		arguments+=(-device "virtserialport,chardev=$port,name=ktramp.$port")
@@ -218,7 +218,17 @@ wait_for_end() {
 		[ "$qemu_status" = 0 ] || infra "nobody reads what the command prints"
 		wait "$qemu" || qemu_status=$?
 	fi
+	release_readers "$@"
 	wait "$@" || true
+}
+
+# release_readers READER...: one waits in open() for a writer if QEMU ended before it was one.
+# With every writer gone it reads what is left, and ends.
+release_readers() {
+	while kill -0 "$@" 2>/dev/null; do
+		: <>"$PRIVATE/out.out" <>"$PRIVATE/err.out"
+		sleep 0.05
+	done
 }
 
 run_qemu() {
