@@ -18,8 +18,8 @@
 #include <linux/xarray.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "kernel/blacklist.h"
+#include "kernel/lock.h"
 #include "kernel/target.h"
 
 /*

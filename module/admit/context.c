@@ -10,11 +10,11 @@
 #include <asm/text-patching.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "admit/claim.h"
-#include "kernel/compat.h"
 #include "admit/context.h"
 #include "admit/image.h"
+#include "kernel/compat.h"
+#include "kernel/lock.h"
 #include "kernel/text.h"
 
 /* Functions larger than this are not planned in. */

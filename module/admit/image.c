@@ -19,10 +19,10 @@
 #include <linux/vmalloc.h>
 #include <asm/extable.h>
 
-#include "engine/arm.h"
 #include "admit/claim.h"
-#include "kernel/compat.h"
 #include "admit/image.h"
+#include "kernel/compat.h"
+#include "kernel/lock.h"
 #include "kernel/symbol.h"
 #include "kernel/text.h"
 

@@ -12,7 +12,6 @@
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
 
-#include "engine/arm.h"
 #include "doors/bench.h"
 #include "doors/chardev.h"
 #include "kernel/compat.h"

@@ -11,12 +11,12 @@
 #include <asm/text-patching.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "admit/context.h"
+#include "doors/scan.h"
 #include "engine/create.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
-#include "doors/scan.h"
+#include "kernel/lock.h"
 
 /* What the kernel's tables say; register_kprobe() looks into the same ones, behind an endbr64. */
 static enum ktramp_reason kernel_reason(const struct ktramp_context *ctx, u32 off)

@@ -7,12 +7,12 @@
 #include <linux/notifier.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
-#include "kernel/compat.h"
 #include "admit/context.h"
 #include "admit/image.h"
-#include "hit/probe.h"
 #include "doors/unload.h"
+#include "hit/probe.h"
+#include "kernel/compat.h"
+#include "kernel/lock.h"
 
 /*
  * MODULE_STATE_GOING is told when the module's exit function has run, or its init function

@@ -39,14 +39,15 @@
 #include <asm/text-patching.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "admit/claim.h"
+#include "engine/arm.h"
 #include "hit/detour.h"
-#include "native/entry.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
+#include "kernel/lock.h"
 #include "kernel/published.h"
 #include "kernel/text.h"
+#include "native/entry.h"
 
 static const u8 int3 = INT3_INSN_OPCODE;
 

@@ -5,14 +5,9 @@
 #ifndef KTRAMP_ARM_H
 #define KTRAMP_ARM_H
 
-#include <linux/mutex.h>
-
 #include "plan/refuse.h"
 
 struct ktramp_probe;
-
-/* Serialises everything that changes a probe or the text. */
-extern struct mutex ktramp_mutex;
 
 /**
  * struct ktramp_set - probes that change state together

@@ -9,18 +9,18 @@
 #include <asm/text-patching.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "admit/claim.h"
 #include "admit/context.h"
 #include "engine/create.h"
 #include "engine/gap.h"
-#include "hit/mechanism.h"
-#include "native/native.h"
-#include "hit/probe.h"
 #include "engine/site.h"
+#include "hit/mechanism.h"
+#include "hit/probe.h"
+#include "kernel/lock.h"
 #include "kernel/slot.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
+#include "native/native.h"
 
 /**
  * ktramp_plan_entry() - a function's first instruction, as kprobes see it

@@ -11,17 +11,15 @@
 #include <linux/xarray.h>
 
 #include "admit/admit.h"
-#include "engine/arm.h"
 #include "admit/claim.h"
+#include "engine/arm.h"
 #include "hit/mechanism.h"
-#include "native/native.h"
 #include "hit/probe.h"
-#include "kernel/slot.h"
 #include "hit/stat.h"
+#include "kernel/lock.h"
+#include "kernel/slot.h"
 #include "kernel/text.h"
-
-/* Every probe's state, the lists of them, and the text. */
-DEFINE_MUTEX(ktramp_mutex);
+#include "native/native.h"
 
 /* By number. Numbers go up and are not reused before they wrap. */
 static DEFINE_XARRAY_ALLOC1(probes);
