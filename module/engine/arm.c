@@ -51,17 +51,6 @@
 
 static const u8 int3 = INT3_INSN_OPCODE;
 
-void ktramp_set_fail(struct ktramp_set *set, unsigned int i, int err,
-		     const struct ktramp_refusal *r)
-{
-	set->probe[i] = NULL;
-	if (!set->failures++) {
-		set->err = err;
-		set->first = i;
-		set->refusal = *r;
-	}
-}
-
 static bool is_ours(const struct ktramp_probe *p)
 {
 	return !ktramp_probe_is_native(p);
@@ -185,13 +174,6 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	return is_ours(p) || is_entry(p) ? ktramp_claim(p, r) : arm_native(p, r);
 }
 
-static void entry_failed(struct ktramp_set *set, unsigned int i, int err,
-			 const struct ktramp_refusal *r)
-{
-	ktramp_unclaim(set->probe[i]);
-	ktramp_set_fail(set, i, err, r);
-}
-
 /*
  * Once an int3 stands there is only forward or back, and both write: a page of kernel
  * memory that is missing for the moment is waited for.
@@ -311,7 +293,7 @@ void ktramp_set_arm(struct ktramp_set *set)
 		else if (!is_ours(p) && !is_entry(p))
 			p->state = KTRAMP_ARMED;
 	}
-	ktramp_entries_arm(set, entry_failed);
+	ktramp_entries_arm(set);
 	met = meet_kprobes(set, KPROBE_REACH);
 	/* (0), (1) */
 	ktramp_for_each_in_set(set, i, p) {

@@ -12,9 +12,10 @@
 #include <linux/hash.h>
 #include <linux/rculist.h>
 
+#include "admit/claim.h"
+#include "hit/probe.h"
 #include "native/entry.h"
 #include "native/native.h"
-#include "hit/probe.h"
 
 #ifdef CONFIG_DYNAMIC_FTRACE
 
@@ -177,9 +178,8 @@ static int filter_in(struct entry_ops *e, unsigned long *ip, unsigned int nr,
 	return 0;
 }
 
-/* One that fails must not keep the others from being armed: then it is one after the other. */
-static void arm_gathered(struct entry_ops *e, struct ktramp_set *set,
-			 ktramp_entry_failed_t failed)
+/* If they cannot be armed together, each is tried alone: one must not keep out the others. */
+static void arm_gathered(struct entry_ops *e, struct ktramp_set *set)
 {
 	struct ktramp_refusal r = {};
 	unsigned int i;
@@ -203,24 +203,25 @@ static void arm_gathered(struct entry_ops *e, struct ktramp_set *set,
 			continue;
 		}
 		hlist_del_rcu(&p->trap.node);
-		failed(set, entries.at[i], err, &r);
+		ktramp_unclaim(p);
+		ktramp_set_fail(set, entries.at[i], err, &r);
 	}
 }
 
 /**
  * ktramp_entries_arm() - arm those of a set that are ftrace's to make
- * @set: the probes; those armed here are %KTRAMP_ARMED afterwards
- * @failed: called for each that fails
+ * @set: the probes, claimed; those armed here are %KTRAMP_ARMED afterwards, and those that
+ *	cannot be are claimed no more
  *
  * Context: process, under ktramp_mutex.
  */
-void ktramp_entries_arm(struct ktramp_set *set, ktramp_entry_failed_t failed)
+void ktramp_entries_arm(struct ktramp_set *set)
 {
 	unsigned int handler, from;
 
 	for (handler = 0; handler < ARRAY_SIZE(entry_ops); handler++)
 		for (from = 0; gather(set, &from, handler, false);)
-			arm_gathered(&entry_ops[handler], set, failed);
+			arm_gathered(&entry_ops[handler], set);
 }
 
 /**
@@ -266,7 +267,7 @@ void ktramp_entries_exit(void)
 #else /* !CONFIG_DYNAMIC_FTRACE */
 
 /* No function's entry is ftrace's, so no probe has the tactic. */
-void ktramp_entries_arm(struct ktramp_set *set, ktramp_entry_failed_t failed)
+void ktramp_entries_arm(struct ktramp_set *set)
 {
 }
 
