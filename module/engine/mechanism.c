@@ -8,6 +8,7 @@
 
 #include "hit/bpf.h"
 #include "hit/detour.h"
+#include "native/libbpf.h"
 #include "native/native.h"
 #include "hit/probe.h"
 #include "hit/resume.h"

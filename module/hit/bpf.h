@@ -38,11 +38,5 @@ void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 
 int ktramp_bpf_supported(struct ktramp_refusal *r);
-int ktramp_bpf_kprobe_supported(struct ktramp_refusal *r);
-int ktramp_bpf_kprobe_opt_supported(struct ktramp_refusal *r);
-int ktramp_bpf_kprobe_ftrace_supported(struct ktramp_refusal *r);
-int ktramp_bpf_kprobe_multi_supported(struct ktramp_refusal *r);
-int ktramp_bpf_kretprobe_supported(struct ktramp_refusal *r);
-int ktramp_bpf_trampoline_supported(struct ktramp_refusal *r);
 
 #endif /* KTRAMP_BPF_HANDLER_H */

@@ -62,12 +62,6 @@ static void native_free(struct ktramp_probe *p)
 	p->native = NULL;
 }
 
-static int refuse_config(struct ktramp_refusal *r, const char *config)
-{
-	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,
-			     "this kernel was built without %s", config);
-}
-
 /* What register_kprobe() means by its errors. */
 static int refuse_kprobe(struct ktramp_refusal *r, int err)
 {
@@ -119,7 +113,7 @@ NOKPROBE_SYMBOL(kprobe_regs);
 
 int ktramp_kprobe_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_KPROBES) ? 0 : refuse_config(r, "CONFIG_KPROBES");
+	return ktramp_need_config(CONFIG_KPROBES, r);
 }
 
 int ktramp_kprobe_boost_supported(struct ktramp_refusal *r)
@@ -133,13 +127,12 @@ int ktramp_kprobe_boost_supported(struct ktramp_refusal *r)
 
 int ktramp_kprobe_opt_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_OPTPROBES) ? 0 : refuse_config(r, "CONFIG_OPTPROBES");
+	return ktramp_need_config(CONFIG_OPTPROBES, r);
 }
 
 int ktramp_kprobe_ftrace_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_KPROBES_ON_FTRACE) ? 0 :
-		refuse_config(r, "CONFIG_KPROBES_ON_FTRACE");
+	return ktramp_need_config(CONFIG_KPROBES_ON_FTRACE, r);
 }
 
 static int kprobe_arm(struct ktramp_probe *p, kprobe_post_handler_t post,
@@ -328,7 +321,7 @@ NOKPROBE_SYMBOL(kretprobe_count);
 
 int ktramp_kretprobe_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_KRETPROBES) ? 0 : refuse_config(r, "CONFIG_KRETPROBES");
+	return ktramp_need_config(CONFIG_KRETPROBES, r);
 }
 
 int ktramp_kretprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
@@ -486,7 +479,7 @@ u64 ktramp_traps_counted(void)
 
 int ktramp_ftrace_supported(struct ktramp_refusal *r)
 {
-	return refuse_config(r, "CONFIG_DYNAMIC_FTRACE");
+	return ktramp_need_config(CONFIG_DYNAMIC_FTRACE, r);
 }
 
 int ktramp_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
@@ -545,7 +538,7 @@ static __maybe_unused notrace int fprobe_count_ret(struct fprobe *fp, unsigned l
 
 int ktramp_fprobe_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_FPROBE) ? 0 : refuse_config(r, "CONFIG_FPROBE");
+	return ktramp_need_config(CONFIG_FPROBE, r);
 }
 
 int ktramp_fprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
@@ -579,7 +572,7 @@ static notrace void tracepoint_count(void *data, long a, long b)
 
 int ktramp_tracepoint_supported(struct ktramp_refusal *r)
 {
-	return IS_ENABLED(CONFIG_TRACEPOINTS) ? 0 : refuse_config(r, "CONFIG_TRACEPOINTS");
+	return ktramp_need_config(CONFIG_TRACEPOINTS, r);
 }
 
 int ktramp_tracepoint_arm(struct ktramp_probe *p, struct ktramp_refusal *r)

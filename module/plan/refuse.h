@@ -33,4 +33,10 @@ struct ktramp_refusal {
 	(error);								\
 })
 
+/* Refuse if the kernel was built without an option. Return: 0 or -EOPNOTSUPP. */
+#define ktramp_need_config(option, r)						\
+	(IS_ENABLED(option) ? 0 :						\
+	 ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,			\
+		       "this kernel was built without %s", #option))
+
 #endif /* KTRAMP_REFUSE_H */
