@@ -6,10 +6,11 @@
 
 #include <linux/module.h>
 
+#include "admit/admit.h"
+#include "admit/context.h"
 #include "doors/bench.h"
 #include "kernel/blacklist.h"
 #include "doors/chardev.h"
-#include "admit/context.h"
 #include "native/entry.h"
 #include "native/native.h"
 #include "hit/probe.h"
@@ -105,6 +106,7 @@ undo_traps:
 	ktramp_entries_exit();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
+	ktramp_admit_exit();
 	ktramp_context_exit();
 undo_blacklist:
 	ktramp_blacklist_exit();
@@ -122,6 +124,7 @@ static void __exit ktramp_exit(void)
 	ktramp_entries_exit();
 	ktramp_traps_exit();
 	ktramp_trap_exit();
+	ktramp_admit_exit();
 	ktramp_context_exit();
 	ktramp_blacklist_exit();
 }

@@ -185,7 +185,7 @@ static bool is_lock(const struct ktramp_func *func, u32 off)
 static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
 {
 	const struct ktramp_func *func = &ctx->func;
-	s32 entry = ktramp_admit_guess(func);
+	s32 entry = ktramp_func_owned_entry(func);
 
 	if (!ctx->builtin || ctx->blind || !ktramp_blacklist_known() ||
 	    strchr(ctx->symbol.name, '.'))
@@ -208,18 +208,10 @@ static bool is_ordinary(const struct ktramp_func *func, u32 off)
 	return insn.branch == KTRAMP_BR_NONE && !is_lock(func, off);
 }
 
-/* Where the function's bytes say that ftrace owns its entry, or -1. Context: any. */
-s32 ktramp_admit_guess(const struct ktramp_func *func)
-{
-	s32 off = ktramp_func_ftrace(func);
-
-	return off >= 0 && !(func->marks[off] & KTRAMP_M_OWNED) ? off : -1;
-}
-
 /* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
 static u32 where_to_ask(const struct ktramp_func *func)
 {
-	s32 entry = ktramp_admit_guess(func);
+	s32 entry = ktramp_func_owned_entry(func);
 	u32 off;
 
 	if (entry >= 0)

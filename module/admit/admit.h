@@ -7,7 +7,6 @@
 
 #include "admit/context.h"
 
-s32 ktramp_admit_guess(const struct ktramp_func *func);
 int ktramp_admit_function(struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r);
 int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r);
 int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r);

@@ -9,7 +9,6 @@
 #include <asm/nospec-branch.h>
 #include <asm/text-patching.h>
 
-#include "admit/admit.h"
 #include "admit/claim.h"
 #include "admit/context.h"
 #include "admit/image.h"
@@ -249,7 +248,7 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	if (err)
 		return err;
 	ctx->admitted = false;
-	ctx->ftrace = ktramp_admit_guess(func);
+	ctx->ftrace = ktramp_func_owned_entry(func);
 	ftraces = ctx->ftrace >= 0 ? is_ftraces(ctx, ctx->ftrace) : 0;
 	if (ftraces < 0)
 		return ftraces;
@@ -333,10 +332,9 @@ struct ktramp_context *ktramp_context_beside(unsigned long addr, struct ktramp_r
 	return load_into(&beside, addr, r);
 }
 
-/* The module goes: everything that is known of the kernel's text goes with it. */
+/* The module goes. */
 void ktramp_context_exit(void)
 {
 	ktramp_context_drop();
-	ktramp_admit_exit();
 	ktramp_images_exit();
 }

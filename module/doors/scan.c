@@ -24,7 +24,7 @@ static enum ktramp_reason kernel_reason(const struct ktramp_context *ctx, u32 of
 	struct ktramp_insn insn;
 
 	if (off == 0)
-		off = ktramp_plan_entry(&ctx->func);
+		off = ktramp_func_entry(&ctx->func);
 	/* Of what hides there nothing is known. */
 	if (off >= ctx->func.known)
 		return KTRAMP_R_NONE;

@@ -22,23 +22,6 @@
 #include "kernel/text.h"
 #include "native/native.h"
 
-/**
- * ktramp_plan_entry() - a function's first instruction, as kprobes see it
- * @func: the function
- *
- * Return: its offset: 0, or behind the endbr64, or what the kernel sealed one with.
- */
-u32 ktramp_plan_entry(const struct ktramp_func *func)
-{
-	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
-
-	if (func->size <= sizeof(endbr64))
-		return 0;
-	return !memcmp(func->code, endbr64, sizeof(endbr64)) ||
-	       !memcmp(func->code, sealed, sizeof(sealed)) ? sizeof(endbr64) : 0;
-}
-
 /* The int3s in the jump need traps of their own. */
 static int make_pins(struct ktramp_probe *p, const struct ktramp_region *region)
 {
@@ -222,7 +205,7 @@ int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u3
 	int err, again;
 
 	if (off == 0)
-		off = ktramp_plan_entry(&ctx->func);
+		off = ktramp_func_entry(&ctx->func);
 	p->trap.addr = ctx->func.addr + off;
 	p->tactic = KTRAMP_TACTIC_NONE;
 	if (off == (u32)ctx->ftrace)
@@ -282,7 +265,7 @@ int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r)
 		return PTR_ERR(ctx);
 	off = ktramp_probe_addr(p) - ctx->func.addr;
 	if (ops->at_entry || off == 0)
-		off = ktramp_plan_entry(&ctx->func);
+		off = ktramp_func_entry(&ctx->func);
 	err = ktramp_admit_function(ctx, off, r);
 	if (err)
 		return err;

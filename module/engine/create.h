@@ -9,7 +9,6 @@
 
 struct ktramp_probe;
 
-u32 ktramp_plan_entry(const struct ktramp_func *func);
 int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r);
 int ktramp_plan_dry(struct ktramp_probe *p, const struct ktramp_context *ctx, u32 off,
 		    struct ktramp_refusal *r);

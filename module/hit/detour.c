@@ -346,7 +346,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
 			  struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
-	struct ktramp_dead dead = ktramp_plan_dead(site);
+	struct ktramp_dead dead = ktramp_live_dead(site);
 	struct ktramp_region *region = &draft->region;
 	struct ktramp_emit *e = &draft->emit;
 	int err;

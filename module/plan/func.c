@@ -61,6 +61,38 @@ s32 ktramp_func_ftrace(const struct ktramp_func *func)
 	return may_be_ftrace(func, off) ? (s32)off : -1;
 }
 
+/**
+ * ktramp_func_owned_entry() - where a function's bytes say that ftrace owns its entry
+ * @func: the function, marked
+ *
+ * As ktramp_func_ftrace(), unless the kernel is known to patch that instruction itself.
+ *
+ * Return: the offset, or -1.
+ */
+s32 ktramp_func_owned_entry(const struct ktramp_func *func)
+{
+	s32 off = ktramp_func_ftrace(func);
+
+	return off >= 0 && !(func->marks[off] & KTRAMP_M_OWNED) ? off : -1;
+}
+
+/**
+ * ktramp_func_entry() - a function's first instruction, as kprobes see it
+ * @func: the function
+ *
+ * Return: its offset: 0, or behind the endbr64, or what the kernel sealed one with.
+ */
+u32 ktramp_func_entry(const struct ktramp_func *func)
+{
+	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
+
+	if (func->size <= sizeof(endbr64))
+		return 0;
+	return !memcmp(func->code, endbr64, sizeof(endbr64)) ||
+	       !memcmp(func->code, sealed, sizeof(sealed)) ? sizeof(endbr64) : 0;
+}
+
 static void mark_own(struct ktramp_func *func, u64 addr)
 {
 	if (addr - func->addr < func->size)

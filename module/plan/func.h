@@ -59,6 +59,8 @@ int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_in
 void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thunks);
 void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 size);
 s32 ktramp_func_ftrace(const struct ktramp_func *func);
+s32 ktramp_func_owned_entry(const struct ktramp_func *func);
+u32 ktramp_func_entry(const struct ktramp_func *func);
 u32 ktramp_func_tail(const struct ktramp_func *func);
 s64 ktramp_func_source(const struct ktramp_func *func, u32 to);
 

@@ -76,12 +76,12 @@ static struct ktramp_dead walk(struct walk *w, u32 at, struct ktramp_dead open,
 }
 
 /**
- * ktramp_plan_dead() - registers and flags that are dead where a handler runs
+ * ktramp_live_dead() - registers and flags that are dead where a handler runs
  * @site: the site; its own instruction is the first one looked at
  *
  * RSP is never dead.
  */
-struct ktramp_dead ktramp_plan_dead(const struct ktramp_site *site)
+struct ktramp_dead ktramp_live_dead(const struct ktramp_site *site)
 {
 	struct walk w = { .func = &site->func, .budget = LIVE_BUDGET };
 	struct ktramp_dead open = { .regs = ALL_REGS & ~RSP, .flags = KTRAMP_F_ARITH };

@@ -17,6 +17,6 @@ struct ktramp_dead {
 	u16 flags;
 };
 
-struct ktramp_dead ktramp_plan_dead(const struct ktramp_site *site);
+struct ktramp_dead ktramp_live_dead(const struct ktramp_site *site);
 
 #endif /* KTRAMP_LIVE_H */

@@ -140,7 +140,7 @@ static int check(unsigned int nr, const struct row *row)
 	ktramp_func_scan(&func, &no_thunks);
 	err = ktramp_plan_site(&site, &func, 0, &refusal);
 	if (!err)
-		dead = ktramp_plan_dead(&site);
+		dead = ktramp_live_dead(&site);
 	if (!err && dead.regs == row->regs && dead.flags == row->flags) {
 		printf("ok %u live: %s\n", nr, row->name);
 		return 0;
