@@ -3,7 +3,7 @@
 # Every entry point a person types; `make` lists them. The module's own makefile is Kbuild.
 
 ## Variables:
-##   KERNEL   the guest's kernel: 6.1 or 6.12, -amd64, -cloud-amd64 or -rt-amd64, or a release
+##   KERNEL   the guest's kernel: a series such as 6.12 or 7.3, -amd64, -cloud-amd64 or -rt-amd64
 ##   KDIR     a kernel tree you built, instead of KERNEL; for module: what to build for
 ##   ACCEL    icount (exact instruction counts), tcg, kvm or auto
 ##   CPU      the guest's CPU model, as QEMU names it

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Debian's kernel packages -> a directory of the cache that can be built against and booted.
-# Used by qemu/kernel; reads $release, $version, $dir and $PRIVATE.
+# Used by qemu/kernel; reads $debian, $release, $version, $dir and $PRIVATE; needs qemu/archive.sh.
 # shellcheck disable=SC2154 # the variables of qemu/kernel
 
 # fetch: all packages of $release at $version, unpacked, or nothing.
@@ -28,33 +28,54 @@ fetch_error() {
 	sed -n 's/^E: //p' "$PRIVATE/fetch" | head -n 1
 }
 
+# depends PACKAGE: what it needs, each once, "NAME VERSION" or "NAME"; of alternatives the first.
+depends() {
+	archive "$debian" apt-cache show "$1=$version" 2>>"$PRIVATE/fetch" |
+		sed -n 's/^Depends: //p' | tr ',' '\n' | sed 's/^ *\([^ :|(]*\).*/\1/'
+}
+
 # at_version PACKAGE: it at $version, or the newest, where the archive has a newer one only: signed
 # images come hours after the rest. For linux-kbuild, of which the headers want ">=", or any.
 at_version() {
-	if [ -n "$(apt-cache show "$1=$version" 2>/dev/null)" ]; then
+	if [ -n "$(archive "$debian" apt-cache show "$1=$version" 2>/dev/null)" ]; then
 		printf '%s\n' "$1=$version"
 	else
 		printf '%s\n' "$1"
 	fi
 }
 
-download() {
-	local common kbuild headers=linux-headers-$release
+# parts: the packages that the image and the headers are made of: since 7.0 the image is one of
+# three, and the headers share two since ever.
+parts() {
+	local package
 
-	# The headers package names the two shared packages it is made of.
-	read -r common kbuild < <(apt-cache show "$headers=$version" 2>"$PRIVATE/fetch" |
-		sed -n 's/^Depends: //p' | tr ',' '\n' | awk '
-			$1 ~ /^linux-headers-.*-common/ { common = $1 }
-			$1 ~ /^linux-kbuild-/ { kbuild = $1 }
-			END { print common, kbuild }') || true
-	[ -n "${kbuild:-}" ] || {
-		echo "E: apt has no $headers $version" >>"$PRIVATE/fetch"
+	for package in "linux-image-$release" "linux-headers-$release"; do
+		printf '%s\n' "$package"
+		depends "$package"
+	done | awk '/^linux-(image|headers|binary|modules|base|kbuild)-[0-9]/ && !seen[$1]++'
+}
+
+download() {
+	local package packages=()
+
+	: >"$PRIVATE/fetch"
+	for package in $(parts); do
+		case $package in
+		linux-kbuild-*)
+			depends "$package" >"$PRIVATE/tools"
+			package=$(at_version "$package")
+			;;
+		*) package+="=$version" ;;
+		esac
+		packages+=("$package")
+	done
+	[[ "${packages[*]}" == *linux-kbuild-* ]] || {
+		echo "E: Debian's $debian has no linux-headers-$release $version" >>"$PRIVATE/fetch"
 		return 1
 	}
-	# The sandbox user of apt cannot write to a private directory.
-	(cd "$PRIVATE" && apt-get -q -o APT::Sandbox::User=root download \
-		"linux-image-$release=$version" "$headers=$version" \
-		"$common=$version" "$(at_version "$kbuild")") >"$PRIVATE/fetch" 2>&1
+	# What a build root must have for them: the compiler, the libraries of kbuild's programs.
+	depends "linux-headers-$release" | grep -E '^(linux-compiler-)?gcc-' >>"$PRIVATE/tools" || true
+	(cd "$PRIVATE" && archive "$debian" apt-get download "${packages[@]}") >"$PRIVATE/fetch" 2>&1
 }
 
 unpack_packages() {
@@ -68,15 +89,21 @@ unpack_packages() {
 
 # settle DIR: make the packages usable from where they lie.
 settle() {
-	local headers=$1/usr/src/linux-headers-$release
+	local headers=$1/usr/src/linux-headers-$release image
 
-	# The one absolute path in the headers; everything else in them is relative.
+	# The absolute paths in the headers; everything else in them is relative.
 	# shellcheck disable=SC2016 # $(...) is for make
-	sed -i 's,^include /usr/src/,include $(abspath $(dir $(lastword $(MAKEFILE_LIST))))/../,' \
+	sed -i -e 's,^include /usr/src/,include $(abspath $(dir $(lastword $(MAKEFILE_LIST))))/../,' \
+		-e 's,^KBUILD_OUTPUT=/.*,KBUILD_OUTPUT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))),' \
 		"$headers/Makefile"
-	extract_vmlinux "$1/boot/vmlinuz-$release" "$1/vmlinux" || return
+	for image in "$1/boot/vmlinuz-$release" "$1/usr/lib/modules/$release/vmlinuz"; do
+		[ ! -e "$image" ] || break
+	done
+	extract_vmlinux "$image" "$1/vmlinux" || return
 	has_btf "$1/vmlinux" ||
 		say "$release has no .BTF in its vmlinux: modules for it get none"
+	cp "$PRIVATE/tools" "$1/tools"
+	printf '%s\n' "$debian" >"$1/debian"
 	printf '%s\n' "$version" >"$1/version"
 	# Last: this file says that the directory is complete.
 	printf '%s\n' "$release" >"$1/release"
