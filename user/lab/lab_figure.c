@@ -114,9 +114,29 @@ int lab_figure_live(const json_t *lab, const char *name, char **value)
 	return err;
 }
 
-/* Of this kernel, or else of the one that the pages show. */
+static bool same_series(const char *one, const char *other)
+{
+	unsigned int a[2], b[2];
+
+	return sscanf(one, "%u.%u", &a[0], &a[1]) == 2 &&
+	       sscanf(other, "%u.%u", &b[0], &b[1]) == 2 && a[0] == b[0] && a[1] == b[1];
+}
+
+/* A figure of this build is the nearest, then of its series, then of the kernel that is shown. */
+static unsigned int nearness(const json_t *line, const char *release)
+{
+	const char *kernel = lab_string(line, "kernel");
+
+	if (!strcmp(kernel, release))
+		return 3;
+	if (same_series(kernel, release))
+		return 2;
+	return json_is_true(json_object_get(line, "shown"));
+}
+
 static char *recorded(const struct labs *labs, const json_t *lab, const char *name)
 {
+	unsigned int nearest = 0;
 	const char *value = NULL;
 	struct utsname uts;
 	json_t *line;
@@ -125,15 +145,13 @@ static char *recorded(const struct labs *labs, const json_t *lab, const char *na
 	if (uname(&uts))
 		return NULL;
 	json_array_foreach(labs->figures, i, line) {
-		bool here = !strcmp(lab_string(line, "kernel"), uts.release);
+		unsigned int near = nearness(line, uts.release);
 
 		if (json_integer_value(json_object_get(line, "lab")) != lab_number(lab) ||
-		    strcmp(lab_string(line, "name"), name))
+		    strcmp(lab_string(line, "name"), name) || near <= nearest)
 			continue;
-		if (here || json_is_true(json_object_get(line, "shown")))
-			value = lab_string(line, "value");
-		if (here)
-			break;
+		value = lab_string(line, "value");
+		nearest = near;
 	}
 	return value ? strdup(value) : NULL;
 }
