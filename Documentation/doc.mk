@@ -41,6 +41,7 @@ $(O)/labs/%.btf: $(O)/bpf/moved.bpf.o Documentation/doc.mk | deps-build
 lab-programs: $(lab-programs)
 
 .PHONY: doc-samples
-doc-samples: deps-build deps-guest user lab-programs $(xray-plugin) guest-tests ## run guests and renew the figures and listings that the documentation shows
+doc-samples: deps-build deps-guest user lab-programs $(xray-plugin) guest-tests ## run guests and renew all that the documentation shows: figures, listings, labs and their answers
 	$(Q)Documentation/make-samples
 	$(Q)Documentation/make-labs
+	$(Q)$(MAKE) --no-print-directory user
