@@ -9,16 +9,17 @@
 #include "admit/admit.h"
 #include "admit/context.h"
 #include "doors/bench.h"
-#include "kernel/blacklist.h"
 #include "doors/chardev.h"
-#include "native/entry.h"
-#include "native/native.h"
-#include "hit/probe.h"
+#include "doors/unload.h"
+#include "engine/create.h"
+#include "engine/registry.h"
+#include "hit/trap.h"
+#include "kernel/blacklist.h"
 #include "kernel/slot.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
-#include "hit/trap.h"
-#include "doors/unload.h"
+#include "native/entry.h"
+#include "native/native.h"
 
 /*
  * Plant one probe of each kind on our own target, hit it, remove it. A kernel on which

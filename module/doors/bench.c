@@ -11,12 +11,12 @@
 #include <asm/text-patching.h>
 
 #include "doors/bench.h"
+#include "engine/registry.h"
 #include "hit/mechanism.h"
-#include "native/native.h"
-#include "hit/probe.h"
+#include "hit/trap.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
-#include "hit/trap.h"
+#include "native/native.h"
 
 /* Calls with interrupts off at a stretch. */
 #define STRETCH		1000

@@ -14,16 +14,17 @@
 
 #include "doors/bench.h"
 #include "doors/chardev.h"
-#include "kernel/compat.h"
 #include "doors/kprobes.h"
-#include "hit/mechanism.h"
-#include "native/native.h"
-#include "hit/probe.h"
 #include "doors/scan.h"
+#include "engine/create.h"
+#include "engine/registry.h"
+#include "hit/mechanism.h"
+#include "kernel/compat.h"
 #include "kernel/slot.h"
 #include "kernel/symbol.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
+#include "native/native.h"
 
 /* Found out at load, where nothing else is going on yet. */
 static enum ktramp_clock clock;

@@ -16,9 +16,10 @@
 #include <linux/string.h>
 
 #include "doors/command.h"
-#include "hit/mechanism.h"
-#include "hit/probe.h"
+#include "engine/create.h"
+#include "engine/registry.h"
 #include "engine/site.h"
+#include "hit/mechanism.h"
 
 /* Probes made and not yet armed, or chosen by a site. */
 struct batch {

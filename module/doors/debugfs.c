@@ -15,8 +15,8 @@
 
 #include "doors/chardev.h"
 #include "doors/command.h"
+#include "engine/registry.h"
 #include "hit/mechanism.h"
-#include "hit/probe.h"
 #include "kernel/symbol.h"
 #include "kernel/target.h"
 #include "kernel/text.h"

@@ -14,8 +14,8 @@
 #include "admit/context.h"
 #include "doors/scan.h"
 #include "engine/create.h"
+#include "engine/registry.h"
 #include "hit/mechanism.h"
-#include "hit/probe.h"
 #include "kernel/lock.h"
 
 /* What the kernel's tables say; register_kprobe() looks into the same ones, behind an endbr64. */

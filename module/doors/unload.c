@@ -10,7 +10,7 @@
 #include "admit/context.h"
 #include "admit/image.h"
 #include "doors/unload.h"
-#include "hit/probe.h"
+#include "engine/registry.h"
 #include "kernel/compat.h"
 #include "kernel/lock.h"
 

@@ -8,10 +8,9 @@
 
 #include "hit/bpf.h"
 #include "hit/detour.h"
+#include "hit/resume.h"
 #include "native/libbpf.h"
 #include "native/native.h"
-#include "hit/probe.h"
-#include "hit/resume.h"
 
 #define COUNT		BIT(KTRAMP_COUNT)
 #define COUNT_REGS	(BIT(KTRAMP_COUNT) | BIT(KTRAMP_REGS))

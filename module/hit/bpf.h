@@ -7,7 +7,7 @@
 
 #include <linux/bpf.h>
 
-#include "hit/handler.h"
+#include "hit/probe.h"
 #include "plan/refuse.h"
 
 /**

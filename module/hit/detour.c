@@ -11,10 +11,12 @@
 #include <asm/ibt.h>
 #include <asm/segment.h>
 
+#include "hit/bpf.h"
 #include "hit/detour.h"
-#include "plan/live.h"
+#include "hit/handler.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
+#include "plan/live.h"
 
 #define RAX	0
 #define RSI	6

@@ -8,6 +8,7 @@
  */
 #include <linux/kprobes.h>
 
+#include "hit/handler.h"
 #include "hit/probe.h"
 
 /**

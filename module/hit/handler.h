@@ -13,34 +13,8 @@
 #include <linux/ptrace.h>
 
 struct ktramp_probe;
-
-/**
- * struct ktramp_stat - counters of one probe on one CPU
- * @hits: handled; the first member, because the detour passes its address
- * @missed: the displaced instruction ran, the handler did not
- * @recursed: those of @missed that found a handler running on this CPU
- * @filtered: hits of other processes than the probe is for
- */
-struct ktramp_stat {
-	u64 hits;
-	u64 missed;
-	u64 recursed;
-	u64 filtered;
-};
-
-/**
- * struct ktramp_snapshot - registers of the last hit on one CPU
- * @regs: the registers; the first member, because then a detour's stores to it are short
- * @seq: hits recorded; it only ever grows
- * @depth: hits that are under way here: the second one, in an NMI, would tear @regs
- * @stat: the probe's counters
- */
-struct ktramp_snapshot {
-	struct pt_regs regs;
-	u64 seq;
-	unsigned int depth;
-	struct ktramp_stat __percpu *stat;
-};
+struct ktramp_snapshot;
+struct ktramp_stat;
 
 /* Preserves every register but its argument; Kbuild has it for gcc. */
 #ifdef __clang__

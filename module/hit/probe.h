@@ -1,22 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A probe's life: create -> arm -> hit -> disarm -> free.
+ * A probe, and what it is made of.
  */
 #ifndef KTRAMP_PROBE_H
 #define KTRAMP_PROBE_H
 
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/percpu.h>
+#include <linux/ptrace.h>
 #include <linux/types.h>
 
-#include "hit/bpf.h"
-#include "hit/handler.h"
+#include "hit/emulate.h"
 #include "plan/plan.h"
-#include "hit/resume.h"
-#include "hit/trap.h"
 
+struct ktramp_bpf_handler;
 struct ktramp_native;
-struct ktramp_mechanism_ops;
+
+/**
+ * struct ktramp_trap - an int3 of ours
+ * @node: in the table, by address
+ * @addr: of the int3
+ * @hit: called with interrupts off, RIP pointing to @addr; sets RIP to go on at
+ */
+struct ktramp_trap {
+	struct hlist_node node;
+	unsigned long addr;
+	void (*hit)(struct ktramp_trap *trap, struct pt_regs *regs);
+};
+
+/**
+ * struct ktramp_stat - counters of one probe on one CPU
+ * @hits: handled; the first member, because the detour passes its address
+ * @missed: the displaced instruction ran, the handler did not
+ * @recursed: those of @missed that found a handler running on this CPU
+ * @filtered: hits of other processes than the probe is for
+ */
+struct ktramp_stat {
+	u64 hits;
+	u64 missed;
+	u64 recursed;
+	u64 filtered;
+};
+
+/**
+ * struct ktramp_snapshot - registers of the last hit on one CPU
+ * @regs: the registers; the first member, because then a detour's stores to it are short
+ * @seq: hits recorded; it only ever grows
+ * @depth: hits that are under way here: the second one, in an NMI, would tear @regs
+ * @stat: the probe's counters
+ */
+struct ktramp_snapshot {
+	struct pt_regs regs;
+	u64 seq;
+	unsigned int depth;
+	struct ktramp_stat __percpu *stat;
+};
 
 /**
  * struct ktramp_pins - where something else enters the jump of a probe
@@ -138,43 +177,5 @@ static inline bool ktramp_probe_is_jump(const struct ktramp_probe *p)
 {
 	return p->mechanism == KTRAMP_JUMP || p->mechanism == KTRAMP_BPF_JUMP;
 }
-
-/**
- * struct ktramp_request - a probe that is wanted
- * @mechanism: how control leaves the site
- * @handler: what runs then
- * @site: where, as text
- * @pid: the process whose hits are handled, 0 for all
- * @owner: the open file it will belong to, or NULL
- */
-struct ktramp_request {
-	enum ktramp_mechanism mechanism;
-	enum ktramp_handler handler;
-	const char *site;
-	u32 pid;
-	void *owner;
-};
-
-int ktramp_probe_create(const struct ktramp_request *request, struct ktramp_refusal *r);
-int ktramp_probe_add(struct ktramp_probe *p, struct ktramp_refusal *r);
-struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr);
-int ktramp_probes_arm(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply);
-int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
-			 struct ktramp_batch *reply);
-int ktramp_probes_destroy(const u32 *ids, unsigned int nr, void *owner,
-			  struct ktramp_batch *reply);
-int ktramp_probe_bpf(struct ktramp_bpf *bpf, void *owner, struct ktramp_refusal *r);
-void ktramp_probes_release(void *owner);
-void ktramp_probes_forget(unsigned long start, unsigned long size);
-void ktramp_probes_exit(void);
-
-struct ktramp_probe *ktramp_probe_get(u32 id, bool next);
-void ktramp_probe_put(struct ktramp_probe *p);
-int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
-void ktramp_probe_leave(struct ktramp_probe *p);
-unsigned int ktramp_probe_count(void);
-void ktramp_probe_sum(const struct ktramp_probe *p, struct ktramp_stat *sum);
-unsigned int ktramp_probe_memory(const struct ktramp_probe *p);
-unsigned int ktramp_probe_code(const struct ktramp_probe *p, u8 *buf);
 
 #endif /* KTRAMP_PROBE_H */

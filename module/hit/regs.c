@@ -4,6 +4,7 @@
  */
 #include <linux/kprobes.h>
 
+#include "hit/handler.h"
 #include "hit/probe.h"
 
 /**

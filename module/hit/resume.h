@@ -18,31 +18,6 @@
 #define KTRAMP_STEP_TF		(1U << 4)	/* it sets TF itself */
 #define KTRAMP_STEP_REP		(1U << 5)	/* #DB after each iteration, RIP unchanged */
 
-/* No register, in &ktramp_emu. */
-#define KTRAMP_EMU_NONE		0xff
-
-/**
- * struct ktramp_emu - an instruction prepared for emulation
- * @fn: does it: changes @regs, RIP included
- * @value: immediate, displacement or branch target, as @fn wants it
- * @next_delta: bytes from the site to the next instruction
- * @dst: register number, or %KTRAMP_EMU_NONE
- * @src: register number: source or base, or %KTRAMP_EMU_NONE
- * @index: register number, or %KTRAMP_EMU_NONE
- * @aux: scale, or condition code
- * @wide: 64-bit operand; otherwise 32-bit, which zeroes the upper half
- */
-struct ktramp_emu {
-	void (*fn)(const struct ktramp_emu *emu, struct pt_regs *regs);
-	s64 value;
-	u32 next_delta;
-	u8 dst;
-	u8 src;
-	u8 index;
-	u8 aux : 7;
-	u8 wide : 1;
-};
-
 struct ktramp_draft;
 struct ktramp_probe;
 

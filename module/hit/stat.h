@@ -5,7 +5,7 @@
 #ifndef KTRAMP_STAT_H
 #define KTRAMP_STAT_H
 
-#include "hit/handler.h"
+#include "hit/probe.h"
 
 struct ktramp_stat __percpu *ktramp_stat_alloc(unsigned int handler);
 void ktramp_stat_free(struct ktramp_stat __percpu *stat);

@@ -15,7 +15,11 @@
 #include <asm/debugreg.h>
 #include <asm/text-patching.h>
 
+#include "hit/bpf.h"
+#include "hit/handler.h"
 #include "hit/probe.h"
+#include "hit/resume.h"
+#include "hit/trap.h"
 
 #define TRAP_HASH_BITS	12
 

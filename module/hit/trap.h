@@ -5,22 +5,10 @@
 #ifndef KTRAMP_TRAP_H
 #define KTRAMP_TRAP_H
 
-#include <linux/list.h>
-#include <linux/ptrace.h>
-
-/**
- * struct ktramp_trap - an int3 of ours
- * @node: in the table, by address
- * @addr: of the int3
- * @hit: called with interrupts off, RIP pointing to @addr; sets RIP to go on at
- */
-struct ktramp_trap {
-	struct hlist_node node;
-	unsigned long addr;
-	void (*hit)(struct ktramp_trap *trap, struct pt_regs *regs);
-};
+#include <linux/types.h>
 
 struct ktramp_probe;
+struct ktramp_trap;
 
 void ktramp_trap_add(struct ktramp_trap *trap);
 void ktramp_trap_del(struct ktramp_trap *trap);

@@ -12,11 +12,11 @@
 #include <asm/text-patching.h>
 
 #include "admit/admit.h"
-#include "kernel/compat.h"
-#include "native/native.h"
 #include "hit/probe.h"
+#include "kernel/compat.h"
 #include "kernel/text.h"
 #include "kernel/trace.h"
+#include "native/native.h"
 
 /* More than OPTIMIZE_DELAY of kernel/kprobes.c, 5 jiffies, at any HZ. */
 #define OPTIMIZER_DELAY_MS	60

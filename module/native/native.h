@@ -8,6 +8,8 @@
 #include <linux/ftrace.h>
 #include <asm/text-patching.h>
 
+#include "hit/bpf.h"
+#include "hit/handler.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
 

@@ -13,7 +13,7 @@
 #include "machine.pml"
 
 /*
- * The steps. Numbers from 18 on are destroy_set() of module/engine/probe.c: (18) wait, (19) forget
+ * The steps. Numbers from 18 on are destroy_set() of module/engine/registry.c: (18) wait, (19) forget
  * the second int3, (20) plain RCU for who just looks at it, (21) free. (0) is building the
  * code out of line, and the springboard. NO_SYNC and NO_WAIT say which sync or wait is left out; NO_TASKS and
  * NO_RUDE leave out that half of a wait.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * module/hit/resume.c without a kernel: does the emulator do what the CPU does? Each instruction
+ * module/hit/emulate.c without a kernel: does the emulator do what the CPU does? Each instruction
  * is executed by this CPU and by the emulator, from the same registers and flags.
  */
 #include <stdbool.h>
@@ -9,10 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* ---- what resume.c has of the kernel; the headers that it includes are empty here ---- */
+/* ---- what emulate.c has of the kernel; the headers that it includes are empty here ---- */
 
-#define KTRAMP_PROBE_H
-#define KTRAMP_MECHANISM_H
 #define NOKPROBE_SYMBOL(_fn)	struct nokprobe_##_fn
 #define nokprobe_inline		inline __attribute__((always_inline))
 #define INT3_INSN_OPCODE	0xcc
@@ -52,23 +50,7 @@ static inline unsigned long int3_emulate_pop(struct pt_regs *regs)
 	return *(unsigned long *)(regs->sp - 8);
 }
 
-#include "module/hit/resume.h"
-
-struct ktramp_draft {
-	struct ktramp_emit emit;
-};
-
-struct ktramp_probe {
-	struct {
-		unsigned long addr;
-	} done;
-	struct ktramp_emu emu;
-	unsigned long resume;
-	u8 copied;
-	u8 step;
-};
-
-#include "module/hit/resume.c"
+#include "module/hit/emulate.c"
 
 /* ---- the CPU ---- */
 
@@ -126,18 +108,15 @@ static void execute(const u8 *insn, size_t len)
 
 /* ---- the emulator ---- */
 
-static int prepare(struct ktramp_probe *p, const u8 *insn, struct ktramp_refusal *r)
+static bool prepare(struct ktramp_emu *emu, const u8 *bytes)
 {
-	u8 marks[16] = { };
-	struct ktramp_site site = { .addr = SITE };
-	int len = ktramp_insn_decode(&site.insn, insn, 15);
+	struct ktramp_insn insn;
 
-	if (len < 0) {
-		printf("# no instruction begins with %02x %02x\n", insn[0], insn[1]);
+	if (ktramp_insn_decode(&insn, bytes, 15) < 0) {
+		printf("# no instruction begins with %02x %02x\n", bytes[0], bytes[1]);
 		exit(69);
 	}
-	site.func = (struct ktramp_func){ .code = insn, .marks = marks, .addr = SITE, .size = len };
-	return ktramp_prepare_emulate(p, &site, NULL, r);
+	return ktramp_emulate_prepare(emu, &insn, SITE);
 }
 
 static unsigned long random_word(void)
@@ -150,7 +129,7 @@ static unsigned long random_word(void)
 }
 
 /* From one state: what both leave. Complains, once a test, of the first difference. */
-static bool same(const struct ktramp_probe *p, const u8 *insn, size_t len, const char *what)
+static bool same(const struct ktramp_emu *emu, const u8 *insn, size_t len, const char *what)
 {
 	struct pt_regs regs = { .ip = SITE };
 	unsigned long before[16], flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF;
@@ -159,7 +138,7 @@ static bool same(const struct ktramp_probe *p, const u8 *insn, size_t len, const
 	for (u8 i = 0; i < 16; i++)
 		before[i] = cpu_r[i] = *reg(&regs, i) = random_word();
 	regs.flags = cpu_flags = flags;
-	p->emu.fn(&p->emu, &regs);
+	emu->fn(emu, &regs);
 	execute(insn, len);
 	if (regs.ip != SITE + len) {
 		printf("# %s: the next instruction is at +%#lx, not +%#zx\n", what, regs.ip - SITE,
@@ -192,27 +171,25 @@ static void result(bool ok, const char *name)
 /* Many states of one instruction. */
 static bool does(const u8 *insn, const char *what)
 {
-	struct ktramp_probe p = { };
-	struct ktramp_refusal r = { };
+	struct ktramp_emu emu;
 	struct ktramp_insn decoded;
 	int len = ktramp_insn_decode(&decoded, insn, 15);
 
-	if (prepare(&p, insn, &r)) {
-		printf("# %s: refused: %.*s\n", what, (int)strcspn(r.why, ";"), r.why);
+	if (!prepare(&emu, insn)) {
+		printf("# %s: refused: ktramp does not emulate this instruction\n", what);
 		return false;
 	}
 	for (unsigned int i = 0; i < 500; i++)
-		if (!same(&p, insn, len, what))
+		if (!same(&emu, insn, len, what))
 			return false;
 	return true;
 }
 
 static bool refuses(const u8 *insn, const char *what)
 {
-	struct ktramp_probe p = { };
-	struct ktramp_refusal r = { };
+	struct ktramp_emu emu;
 
-	if (prepare(&p, insn, &r))
+	if (!prepare(&emu, insn))
 		return true;
 	printf("# %s: accepted\n", what);
 	return false;
