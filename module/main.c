@@ -101,8 +101,8 @@ static int __init ktramp_init(void)
 	ktramp_debugfs_init();
 	return 0;
 undo_probes:
-	ktramp_unload_exit();
 	ktramp_probes_exit();
+	ktramp_unload_exit();
 undo_traps:
 	ktramp_entries_exit();
 	ktramp_traps_exit();
@@ -118,9 +118,12 @@ static void __exit ktramp_exit(void)
 {
 	ktramp_debugfs_exit();
 	ktramp_chardev_exit();
-	ktramp_unload_exit();
-	/* While the probes are still being hit: that is the case that must work. */
+	/*
+	 * While the probes are still being hit: that is the case that must work. And while we are
+	 * still told of modules that go: they take probes along as long as there are any.
+	 */
 	ktramp_probes_exit();
+	ktramp_unload_exit();
 	ktramp_bench_load_stop();
 	ktramp_entries_exit();
 	ktramp_traps_exit();

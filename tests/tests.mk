@@ -20,6 +20,7 @@ GUEST_TESTS += engine
 GUEST_TESTS += exits
 GUEST_TESTS += fault
 GUEST_TESTS += flood
+GUEST_TESTS += lifetime
 GUEST_TESTS += live
 GUEST_TESTS += native
 GUEST_TESTS += overlay
