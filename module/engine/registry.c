@@ -77,6 +77,7 @@ static void probe_free(struct kref *ref)
 	ktramp_slot_free(p->code, p->code_len);
 	ktramp_springboard_release(p);
 	kfree(p->pins);
+	kfree(p->native);
 	if (p->handler == KTRAMP_BPF)
 		ktramp_bpf_free(p->bpf);
 	else
@@ -88,6 +89,14 @@ static void probe_free(struct kref *ref)
 void ktramp_probe_put(struct ktramp_probe *p)
 {
 	kref_put(&p->ref, probe_free);
+}
+
+/* Is there something of the kernel's to register for it? */
+static bool needs_native(const struct ktramp_probe *p)
+{
+	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(p->mechanism);
+
+	return ops->kind == KTRAMP_KIND_KERNEL && ops->disarm;
 }
 
 /* A new probe, nothing planned yet. Return: NULL without memory. */
@@ -109,7 +118,10 @@ struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, un
 		p->regs = alloc_percpu(struct ktramp_snapshot);
 	if (p->handler == KTRAMP_BPF)
 		p->bpf = ktramp_bpf_alloc(p->stat, p->pid);
-	if (p->stat && (p->regs || (p->handler != KTRAMP_REGS && p->handler != KTRAMP_BPF)))
+	if (needs_native(p))
+		p->native = ktramp_native_alloc(p);
+	if (p->stat && (p->regs || (p->handler != KTRAMP_REGS && p->handler != KTRAMP_BPF)) &&
+	    (p->native || !needs_native(p)))
 		return p;
 	ktramp_probe_put(p);
 	return NULL;

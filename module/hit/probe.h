@@ -89,7 +89,8 @@ struct ktramp_springboard {
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
  * @bpf: the program, %KTRAMP_BPF only, and not where it is attached from user space
- * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL
+ * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL that are attached
+ *	here. It is there as long as the probe, so that its counters can be read without a lock
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
  * @code: slot or detour, 0 if none
  * @resume: where a hit goes on after the handler: the copy in the slot, or the

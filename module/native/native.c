@@ -25,7 +25,7 @@
 #define OPTIMIZER_WAIT_MS	2000
 
 /**
- * struct ktramp_native - a registration with the kernel
+ * struct ktramp_native - a registration with the kernel, as old as its probe
  * @probe: whose it is
  * @stat: its counters, here so that a handler reaches them in one step
  * @kp: a kprobe
@@ -44,23 +44,34 @@ struct ktramp_native {
 	};
 };
 
-static struct ktramp_native *native_alloc(struct ktramp_probe *p)
+/**
+ * ktramp_native_alloc() - what a new probe of the kernel's will be registered with
+ * @p: the probe
+ *
+ * Return: freed with kfree() when the probe is; NULL without memory.
+ */
+struct ktramp_native *ktramp_native_alloc(struct ktramp_probe *p)
 {
 	struct ktramp_native *n = kzalloc(sizeof(*n), GFP_KERNEL);
 
 	if (n) {
 		n->probe = p;
 		n->stat = p->stat;
-		p->native = n;
 	}
 	return n;
 }
 
-static void native_free(struct ktramp_probe *p)
+/* A registration that never was. Whoever reads its counters meanwhile finds none. */
+static struct ktramp_native *renew(struct ktramp_probe *p)
 {
-	kfree(p->native);
-	p->native = NULL;
+	struct ktramp_native *n = p->native;
+
+	*n = (struct ktramp_native){ .probe = p, .stat = p->stat };
+	return n;
 }
+
+/* The kernel's count of a registration that has ended becomes ours, which both are read for. */
+#define keep_missed(p, nmissed)	this_cpu_add((p)->stat->missed, xchg(nmissed, 0))
 
 /* What register_kprobe() means by its errors. */
 static int refuse_kprobe(struct ktramp_refusal *r, int err)
@@ -138,19 +149,14 @@ int ktramp_kprobe_ftrace_supported(struct ktramp_refusal *r)
 static int kprobe_arm(struct ktramp_probe *p, kprobe_post_handler_t post,
 		      struct ktramp_refusal *r)
 {
-	struct ktramp_native *n = native_alloc(p);
+	struct ktramp_native *n = renew(p);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
 	n->kp.addr = (kprobe_opcode_t *)ktramp_probe_addr(p);
 	n->kp.pre_handler = p->handler == KTRAMP_REGS ? kprobe_regs : kprobe_count;
 	n->kp.post_handler = post;
 	err = register_kprobe(&n->kp);
-	if (!err)
-		return 0;
-	native_free(p);
-	return refuse_kprobe(r, err);
+	return err ? refuse_kprobe(r, err) : 0;
 }
 
 static u8 first_byte(const struct ktramp_probe *p)
@@ -163,20 +169,22 @@ static u8 first_byte(const struct ktramp_probe *p)
 
 /*
  * unregister_kprobe() leaves an optimized probe's jump to the optimizer, which takes it
- * away later. Disarmed means that the original bytes are back.
+ * away later. Disarmed means that the original bytes are back; but of text that goes the
+ * kernel writes nothing back.
  */
 void ktramp_kprobe_disarm(struct ktramp_probe *p)
 {
+	struct kprobe *kp = &p->native->kp;
+	bool gone = kp->flags & KPROBE_FLAG_GONE;
 	unsigned int waited;
 
-	unregister_kprobe(&p->native->kp);
-	for (waited = 0; waited < OPTIMIZER_WAIT_MS; waited += 20) {
+	unregister_kprobe(kp);
+	for (waited = 0; waited < OPTIMIZER_WAIT_MS && !gone; waited += 20) {
 		if (first_byte(p) == p->before[0])
 			break;
 		msleep(20);
 	}
-	this_cpu_add(p->stat->missed, p->native->kp.nmissed);
-	native_free(p);
+	keep_missed(p, &kp->nmissed);
 }
 
 /* prepare_emulation() in arch/x86/kernel/kprobes/core.c: branches, and what uses IF. */
@@ -326,25 +334,19 @@ int ktramp_kretprobe_supported(struct ktramp_refusal *r)
 
 int ktramp_kretprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	struct ktramp_native *n = native_alloc(p);
+	struct ktramp_native *n = renew(p);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
 	n->rp.kp.addr = (kprobe_opcode_t *)ktramp_probe_addr(p);
 	n->rp.handler = kretprobe_count;
 	err = register_kretprobe(&n->rp);
-	if (!err)
-		return 0;
-	native_free(p);
-	return refuse_register(r, "register_kretprobe", err);
+	return err ? refuse_register(r, "register_kretprobe", err) : 0;
 }
 
 void ktramp_kretprobe_disarm(struct ktramp_probe *p)
 {
 	unregister_kretprobe(&p->native->rp);
-	this_cpu_add(p->stat->missed, p->native->rp.nmissed);
-	native_free(p);
+	keep_missed(p, &p->native->rp.nmissed);
 }
 
 /* ---- ftrace ---- */
@@ -376,11 +378,9 @@ int ktramp_ftrace_supported(struct ktramp_refusal *r)
 
 int ktramp_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	struct ktramp_native *n = native_alloc(p);
+	struct ktramp_native *n = renew(p);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
 	n->ops.func = ftrace_count;
 	if (p->handler == KTRAMP_REGS) {
 		n->ops.func = ftrace_regs_handler;
@@ -399,9 +399,8 @@ int ktramp_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (!err)
 		return 0;
 	refuse_register(r, "register_ftrace_function", err);
-	ftrace_free_filter(&n->ops);
 free:
-	native_free(p);
+	ftrace_free_filter(&n->ops);
 	return err;
 }
 
@@ -409,7 +408,6 @@ void ktramp_ftrace_disarm(struct ktramp_probe *p)
 {
 	unregister_ftrace_function(&p->native->ops);
 	ftrace_free_filter(&p->native->ops);
-	native_free(p);
 }
 
 /*
@@ -544,23 +542,17 @@ int ktramp_fprobe_supported(struct ktramp_refusal *r)
 int ktramp_fprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	unsigned long addr = ktramp_probe_addr(p);
-	struct ktramp_native *n = native_alloc(p);
+	struct ktramp_native *n = renew(p);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
 	n->fp.entry_handler = KTRAMP_FPROBE_ENTRY(fprobe_count, fprobe_count_ret);
 	err = register_fprobe_ips(&n->fp, &addr, 1);
-	if (!err)
-		return 0;
-	native_free(p);
-	return refuse_register(r, "register_fprobe_ips", err);
+	return err ? refuse_register(r, "register_fprobe_ips", err) : 0;
 }
 
 void ktramp_fprobe_disarm(struct ktramp_probe *p)
 {
 	unregister_fprobe(&p->native->fp);
-	native_free(p);
 }
 
 /* ---- tracepoint ---- */
@@ -577,21 +569,15 @@ int ktramp_tracepoint_supported(struct ktramp_refusal *r)
 
 int ktramp_tracepoint_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	struct ktramp_native *n = native_alloc(p);
+	struct ktramp_native *n = renew(p);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
 	err = register_trace_ktramp_target(tracepoint_count, n);
-	if (!err)
-		return 0;
-	native_free(p);
-	return refuse_register(r, "tracepoint_probe_register", err);
+	return err ? refuse_register(r, "tracepoint_probe_register", err) : 0;
 }
 
 void ktramp_tracepoint_disarm(struct ktramp_probe *p)
 {
 	unregister_trace_ktramp_target(tracepoint_count, p->native);
 	tracepoint_synchronize_unregister();
-	native_free(p);
 }

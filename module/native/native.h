@@ -13,6 +13,8 @@
 #include "hit/mechanism.h"
 #include "hit/probe.h"
 
+struct ktramp_native *ktramp_native_alloc(struct ktramp_probe *p);
+
 int ktramp_kprobe_supported(struct ktramp_refusal *r);
 int ktramp_kprobe_boost_supported(struct ktramp_refusal *r);
 int ktramp_kprobe_opt_supported(struct ktramp_refusal *r);
