@@ -179,11 +179,41 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 /*
  * Once an int3 stands there is only forward or back, and both write: a page of kernel
  * memory that is missing for the moment is waited for.
+ *
+ * Return: 0; -EFAULT, -EIO: the text is not what was written, for good.
  */
-static void write_surely(unsigned long addr, const void *bytes, size_t len)
+static int write_surely(unsigned long addr, const void *bytes, size_t len)
 {
-	while (ktramp_text_write(addr, bytes, len) == -ENOMEM)
+	int err;
+
+	while ((err = ktramp_text_write(addr, bytes, len)) == -ENOMEM)
 		schedule_timeout_uninterruptible(1);
+	return err;
+}
+
+/* Left as it is from now on: its int3, if one stands, is served, and its code stays. */
+static void make_stuck(struct ktramp_probe *p, const char *why)
+{
+	if (p->state == KTRAMP_STUCK)
+		return;
+	pr_warn("%s probe %u at %pS: left alone, ktramp stays loaded\n", why, p->id,
+		(void *)ktramp_probe_addr(p));
+	__module_get(THIS_MODULE);
+	p->state = KTRAMP_STUCK;
+}
+
+/*
+ * A step could not be written, as where a hypervisor guards the text. The next ones rely on it,
+ * and to forget the int3 that stands there would be an oops.
+ */
+static void write_failed(struct ktramp_set *set, unsigned int i, int err)
+{
+	struct ktramp_refusal r;
+
+	make_stuck(set->probe[i], "the text cannot be written under");
+	ktramp_set_fail(set, i, ktramp_refuse(&r, err, KTRAMP_R_NOT_OURS,
+					      "the text there cannot be written: %pe",
+					      ERR_PTR(err)), &r);
 }
 
 static void restore_padding(const struct ktramp_probe *p)
@@ -227,18 +257,20 @@ static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
 }
 
 /* Where something else enters the jump, its int3 stands before and after the jump does. */
-static void write_pins(const struct ktramp_probe *p, bool pinned)
+static int write_pins(const struct ktramp_probe *p, bool pinned)
 {
 	unsigned int i, at;
+	int err = 0;
 
-	for (i = 0; p->pins && i < p->pins->nr; i++) {
+	for (i = 0; !err && p->pins && i < p->pins->nr; i++) {
 		at = p->pins->pin[i].trap.addr - ktramp_probe_addr(p);
-		write_surely(ktramp_probe_addr(p) + at, pinned ? &int3 : p->before + at, 1);
+		err = write_surely(ktramp_probe_addr(p) + at, pinned ? &int3 : p->before + at, 1);
 	}
+	return err;
 }
 
 /* The bytes behind the first: the jump's, or the original ones, but for the pins. */
-static void write_rest(const struct ktramp_probe *p, const u8 *bytes)
+static int write_rest(const struct ktramp_probe *p, const u8 *bytes)
 {
 	u8 rest[KTRAMP_JUMP_MAX];
 	unsigned int i;
@@ -246,7 +278,12 @@ static void write_rest(const struct ktramp_probe *p, const u8 *bytes)
 	memcpy(rest, bytes, p->armed_len);
 	for (i = 0; p->pins && i < p->pins->nr; i++)
 		rest[p->pins->pin[i].trap.addr - ktramp_probe_addr(p)] = int3;
-	write_surely(ktramp_probe_addr(p) + 1, rest + 1, p->armed_len - 1);
+	return write_surely(ktramp_probe_addr(p) + 1, rest + 1, p->armed_len - 1);
+}
+
+static int write_head(const struct ktramp_probe *p, u8 byte)
+{
+	return write_surely(ktramp_probe_addr(p), &byte, 1);
 }
 
 /* Step (2). */
@@ -257,8 +294,7 @@ static int arm_int3(struct ktramp_probe *p)
 	/* Written, but something else reads back: it counts as armed, and disarming will tell. */
 	if (!err || err == -EIO) {
 		p->state = KTRAMP_ARMED;
-		write_pins(p, true);
-		return err;
+		return err ?: write_pins(p, true);
 	}
 	/* Nothing was written, so no CPU looks for the trap, or comes to a springboard. */
 	unhash(p);
@@ -332,7 +368,9 @@ void ktramp_set_arm(struct ktramp_set *set)
 		if (!is_jump(p))
 			continue;
 		ktramp_detour_jump(p, jump);
-		write_rest(p, jump);
+		err = write_rest(p, jump);
+		if (err)
+			write_failed(set, i, err);
 	}
 	/* (6) */
 	ktramp_text_sync();
@@ -341,15 +379,17 @@ void ktramp_set_arm(struct ktramp_set *set)
 		if (!is_jump(p))
 			continue;
 		ktramp_detour_jump(p, jump);
-		write_surely(ktramp_probe_addr(p), jump, 1);
+		err = write_head(p, jump[0]);
+		if (err)
+			write_failed(set, i, err);
 	}
 	/* (8) */
 	ktramp_text_sync();
 }
 
 /**
- * ktramp_probe_abandon() - count a stuck probe as disarmed, its text being on its way out
- * @p: the probe
+ * ktramp_probe_abandon() - count a probe as disarmed, its text being on its way out
+ * @p: the probe, armed or stuck
  *
  * Context: process, under ktramp_mutex.
  */
@@ -358,9 +398,10 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 	lockdep_assert_held(&ktramp_mutex);
 	unhash(p);
 	ktramp_unclaim(p);
-	p->state = KTRAMP_DISARMED;
 	/* What held the module while it was stuck. */
-	module_put(THIS_MODULE);
+	if (p->state == KTRAMP_STUCK)
+		module_put(THIS_MODULE);
+	p->state = KTRAMP_DISARMED;
 }
 
 static bool has_springboard(const struct ktramp_probe *p)
@@ -378,12 +419,16 @@ static bool has_springboard(const struct ktramp_probe *p)
  * else is someone else's, and stays. To register_kprobe() our int3 or jump is an instruction,
  * and the next one begins behind it, where it then lets a kprobe in. It lets one in at our jump as
  * well, and keeps a copy of that. Not enabled yet, neither shows in the text.
+ *
+ * Return: 0; -EILSEQ; -EFAULT: there is no text any more.
  */
 static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	const char *who = p->met ? "has a kprobe in" : "patched over";
 	u8 bytes[KTRAMP_REGION_MAX];
 
+	if (ktramp_text_read(bytes, ktramp_probe_addr(p), ktramp_claimed(p)))
+		return -EFAULT;
 	memcpy(bytes, p->before, sizeof(bytes));
 	if (is_jump(p))
 		ktramp_detour_jump(p, bytes);
@@ -393,14 +438,10 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 	    has_springboard(p)) {
 		if (p->state == KTRAMP_STUCK)
 			module_put(THIS_MODULE);
+		p->state = KTRAMP_ARMED;
 		return 0;
 	}
-	if (p->state != KTRAMP_STUCK) {
-		pr_warn("someone else %s probe %u at %pS: left alone, ktramp stays loaded\n",
-			who, p->id, (void *)ktramp_probe_addr(p));
-		__module_get(THIS_MODULE);
-		p->state = KTRAMP_STUCK;
-	}
+	make_stuck(p, p->met ? "someone else has a kprobe in" : "someone else patched over");
 	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 			     "someone else %s this probe; remove theirs first", who);
 }
@@ -453,37 +494,52 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		schedule_timeout_uninterruptible(1);
 	ktramp_for_each_in_set(set, i, p) {
 		err = check_armed(p, &r);
+		if (err == -EFAULT) {
+			ktramp_probe_abandon(p);
+			set->probe[i] = NULL;
+			continue;
+		}
 		if (err) {
 			ktramp_set_fail(set, i, err, &r);
 			continue;
 		}
-		p->state = KTRAMP_DISARMED;
-		jumps |= is_jump(p);
-		springboards |= !!p->springboard;
 		/* (9) */
 		if (is_jump(p))
-			write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
+			err = write_head(p, int3);
+		if (err) {
+			write_failed(set, i, err);
+			continue;
+		}
+		jumps |= is_jump(p);
+		springboards |= !!p->springboard;
 	}
 	if (jumps) {
 		/* (10) */
 		ktramp_text_sync();
 		/* (11) */
-		ktramp_for_each_in_set(set, i, p)
-			if (is_jump(p))
-				write_rest(p, p->before);
+		ktramp_for_each_in_set(set, i, p) {
+			if (!is_jump(p))
+				continue;
+			err = write_rest(p, p->before);
+			if (err)
+				write_failed(set, i, err);
+		}
 		/* (12) */
 		ktramp_text_sync();
 	}
 	/* (13) */
 	ktramp_for_each_in_set(set, i, p) {
-		write_pins(p, false);
-		write_surely(ktramp_probe_addr(p), p->before, 1);
+		err = write_pins(p, false) ?: write_head(p, p->before[0]);
+		if (err)
+			write_failed(set, i, err);
 	}
 	/* (14) */
 	ktramp_text_sync();
 	/* (15) */
-	ktramp_for_each_in_set(set, i, p)
+	ktramp_for_each_in_set(set, i, p) {
 		unhash(p);
+		p->state = KTRAMP_DISARMED;
+	}
 	/* (16) */
 	if (springboards)
 		ktramp_text_wait();
