@@ -135,6 +135,16 @@ static nokprobe_inline bool is_on_exception_stack(const struct pt_regs *regs)
 	return regs->sp >> P4D_SHIFT == CPU_ENTRY_AREA_BASE >> P4D_SHIFT;
 }
 
+/*
+ * Does TF stop at branches only (SDM vol. 3, IA32_DEBUGCTL.BTF)? A debugger asked for it, for the
+ * user side of this task, but it holds in the kernel as well: no #DB would come behind what is
+ * stepped, and popf would let interrupts in before the int3 that is there.
+ */
+static nokprobe_inline bool is_block_stepped(void)
+{
+	return READ_ONCE(current_thread_info()->flags) & _TIF_BLOCKSTEP;
+}
+
 static void hit_step_tf(struct ktramp_trap *trap, struct pt_regs *regs)
 {
 	struct ktramp_probe *p = container_of(trap, struct ktramp_probe, trap);
@@ -148,7 +158,7 @@ static void hit_step_tf(struct ktramp_trap *trap, struct pt_regs *regs)
 		return;
 	}
 	run_handler(p, regs);
-	if (is_on_exception_stack(regs)) {
+	if (is_on_exception_stack(regs) || is_block_stepped()) {
 		regs->ip = p->resume;
 		return;
 	}
@@ -193,10 +203,27 @@ static nokprobe_inline void step_end(struct step_stack *stack, struct pt_regs *r
 	WRITE_ONCE(stack->depth, depth - 1);
 }
 
+/*
+ * The step's frame is another CPU's, or an oops left others on top of it: what can be known
+ * without it is where to go on, and that nobody in the kernel has TF set.
+ */
+static nokprobe_inline void step_lost(const struct ktramp_probe *p, struct pt_regs *regs)
+{
+	regs->ip = p->trap.addr + p->insn_len;
+	regs->flags &= ~X86_EFLAGS_TF;
+}
+
 /* STI holds off #DB for one more instruction, which is the int3 behind the copy. */
 static void hit_step_tf_done(struct ktramp_trap *trap, struct pt_regs *regs)
 {
-	step_end(this_cpu_ptr(&step_stack), regs);
+	struct ktramp_probe *p = container_of(trap, struct ktramp_probe, done);
+	struct step_stack *stack = this_cpu_ptr(&step_stack);
+	unsigned int depth = stack->depth;
+
+	if (depth && stack->frame[depth - 1].probe == p)
+		step_end(stack, regs);
+	else
+		step_lost(p, regs);
 }
 NOKPROBE_SYMBOL(hit_step_tf_done);
 

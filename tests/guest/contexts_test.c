@@ -11,13 +11,16 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -358,6 +361,51 @@ static int open_fault_counter(void)
  * of its detour is a hardware breakpoint, whose #DB is an event too, and calls it with another
  * one: what the outer hit stored must stay.
  */
+/* ---- a debugger that steps branches ---- */
+
+#define STEPPED_CALLS	50
+
+/* Calls a target that is stepped with TF. Return: #DB taken meanwhile, or -errno. */
+static int run_stepped(void)
+{
+	int fd = kt_open(), id = kt_create(fd, "push", KTRAMP_INT3_STEP_TF), err;
+	struct ktramp_run run;
+
+	if (id < 0)
+		return id;
+	err = kt_arm(fd, id) ?: kt_run(fd, kt_target_index(fd, "push"), id, STEPPED_CALLS, 0, &run);
+	close(fd);
+	if (!err && (run.wrong || run.hits != STEPPED_CALLS))
+		err = -EIO;
+	return err ?: (int)run.db;
+}
+
+/*
+ * It is for the user side of the task, but where the CPU has it, it holds in the kernel, and TF
+ * stops behind branches only. So no instruction is stepped meanwhile.
+ */
+TEST(a_task_that_is_stepped_by_branches_is_stepped_by_no_tf)
+{
+	int status, steps = 0;
+	pid_t pid;
+
+	EXPECT_EQ(STEPPED_CALLS, run_stepped());
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(run_stepped() ? 1 : 0);
+	}
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		steps++;
+		if (ptrace(PTRACE_SINGLEBLOCK, pid, NULL, NULL))
+			break;
+	}
+	EXPECT_LT(1, steps);
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
 TEST(a_detour_does_not_store_over_what_it_interrupted)
 {
 	struct ktramp_code code = { .size = sizeof(code), .part = KTRAMP_CODE_DETOUR };
