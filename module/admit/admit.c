@@ -257,6 +257,11 @@ int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *
 		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
 				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
 				     ctx->symbol.name);
+	/* Some of them are rewritten, and kprobes are let into none (is_cfi_preamble_symbol()). */
+	if (ktramp_context_is_prefix(ctx))
+		return ktramp_refuse(r, -EACCES, KTRAMP_R_BLACKLIST,
+				     "%s is no function, but the bytes in front of one",
+				     ctx->symbol.name);
 	/* register_kprobe() takes it, and static_call_update() then stops with a BUG. */
 	if (strstarts(ctx->symbol.name, STATIC_CALL_TRAMP_PREFIX_STR))
 		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
