@@ -17,6 +17,17 @@
 
 #include "kernel/text.h"
 
+/*
+ * All of the protocol rests on ktramp_text_wait(). Without these, where tasks can be preempted,
+ * synchronize_rcu_tasks() is one that does not wait for them.
+ */
+#if defined(CONFIG_PREEMPTION) && !defined(CONFIG_TASKS_RCU)
+#error "preemptible, without CONFIG_TASKS_RCU: nothing waits for tasks in old text"
+#endif
+#ifndef CONFIG_TASKS_RUDE_RCU
+#error "without CONFIG_TASKS_RUDE_RCU (see CONFIG_FUNCTION_TRACER): nothing waits for idle tasks"
+#endif
+
 /**
  * ktramp_text_allowed() - does lockdown let anybody write kernel text?
  *
