@@ -98,15 +98,39 @@ static int scan_insn(const struct ktramp_scan *scan, const struct ktramp_context
 	return err == -ENOMEM || err == -EINTR ? err : 0;
 }
 
-/* One instruction at a time to the user's buffer: functions can be long. */
-static long scan_function(struct ktramp_scan *scan, const struct ktramp_context *ctx,
-			  struct ktramp_probe *scratch)
+/*
+ * struct found - the instructions that were wanted
+ * @insn: what is known of each
+ * @nr: how many
+ *
+ * Kept until ktramp_mutex is released: the user's memory may be a file's, whose server takes its
+ * time, or userfaultfd's.
+ */
+struct found {
+	struct ktramp_scan_insn *insn;
+	u32 nr;
+};
+
+static u32 count_insns(const struct ktramp_func *func)
 {
-	struct ktramp_scan_insn __user *to = u64_to_user_ptr(scan->insns);
+	u32 off, nr = 0;
+
+	for (off = 0; off < func->known; off++)
+		nr += !!(func->marks[off] & KTRAMP_M_START);
+	return nr;
+}
+
+static long scan_function(struct ktramp_scan *scan, const struct ktramp_context *ctx,
+			  struct ktramp_probe *scratch, struct found *found)
+{
 	bool reached = !ktramp_context_is_prefix(ctx), padding;
-	struct ktramp_scan_insn insn;
 	u32 off, nr;
 	int err;
+
+	found->insn = kvcalloc(min(scan->max, count_insns(&ctx->func)) ?: 1, sizeof(*found->insn),
+			       GFP_KERNEL_ACCOUNT);
+	if (!found->insn)
+		return -ENOMEM;
 
 	scan->address = ctx->func.addr;
 	scan->length = ctx->func.size;
@@ -121,11 +145,10 @@ static long scan_function(struct ktramp_scan *scan, const struct ktramp_context 
 		nr = scan->nr++;
 		if (nr < scan->first || nr - scan->first >= scan->max)
 			continue;
-		err = scan_insn(scan, ctx, off, padding, scratch, &insn);
+		err = scan_insn(scan, ctx, off, padding, scratch, &found->insn[found->nr]);
 		if (err)
 			return err;
-		if (copy_to_user(&to[nr - scan->first], &insn, sizeof(insn)))
-			return -EFAULT;
+		found->nr++;
 		cond_resched();
 	}
 	return 0;
@@ -144,6 +167,7 @@ long ktramp_scan(struct ktramp_scan *scan)
 		.mechanism = KTRAMP_JUMP, .handler = KTRAMP_COUNT,
 	};
 	struct ktramp_refusal r = {};
+	struct found found = {};
 	struct ktramp_context *ctx;
 	struct ktramp_probe *scratch;
 	long err;
@@ -157,11 +181,15 @@ long ktramp_scan(struct ktramp_scan *scan)
 		return -ENOMEM;
 	mutex_lock(&ktramp_mutex);
 	ctx = ktramp_context_at(scan->address, &r);
-	err = IS_ERR(ctx) ? PTR_ERR(ctx) : scan_function(scan, ctx, scratch);
+	err = IS_ERR(ctx) ? PTR_ERR(ctx) : scan_function(scan, ctx, scratch, &found);
 	if (!err)
 		ktramp_admit_known(ctx, &r);
 	mutex_unlock(&ktramp_mutex);
 	ktramp_probe_put(scratch);
+	if (!err && copy_to_user(u64_to_user_ptr(scan->insns), found.insn,
+				 found.nr * sizeof(*found.insn)))
+		err = -EFAULT;
+	kvfree(found.insn);
 	scan->reason = r.reason;
 	strscpy(scan->why, r.why, sizeof(scan->why));
 	return err;
