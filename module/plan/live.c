@@ -6,8 +6,11 @@
  * Nothing is taken for dead that is only so by convention: the walk stops, and what is
  * undecided is alive, where control may go on at a place this function's bytes do not
  * show. Those places are calls, returns and indirect branches; instructions that may
- * fault, whose exception table entry may lead anywhere; and jumps, and nops of 2 or 5
- * bytes, which jump labels turn into each other while the probe is armed.
+ * fault, or have an exception table entry, which may lead anywhere; and what the kernel rewrites
+ * while the probe is armed: jump labels, which are jumps and nops in turn, and static calls. One
+ * of those that returns 0 looks like an xor, and becomes a call that has arguments.
+ *
+ * Dead is what no code reads any more. A probe on an instruction behind the detour still does.
  */
 #include "plan/live.h"
 
@@ -32,8 +35,10 @@ static bool is_stack_insn(const struct ktramp_insn *insn)
 }
 
 /* May this become something else, or lead somewhere else, than its bytes say? */
-static bool is_barrier(const struct ktramp_insn *insn)
+static bool is_barrier(const struct ktramp_insn *insn, u8 marks)
 {
+	if (marks & (KTRAMP_M_OWNED | KTRAMP_M_FIXUP))
+		return true;
 	if ((insn->attr & KTRAMP_A_FAULT) && !is_stack_insn(insn))
 		return true;
 	return (insn->attr & KTRAMP_A_NOP) && (insn->len == 2 || insn->len == 5);
@@ -51,7 +56,7 @@ static struct ktramp_dead walk(struct walk *w, u32 at, struct ktramp_dead open,
 		if (at >= w->func->size ||
 		    ktramp_insn_decode(&insn, w->func->code + at, w->func->size - at) < 0)
 			break;
-		if (is_barrier(&insn))
+		if (is_barrier(&insn, w->func->marks[at]))
 			break;
 		open.regs &= ~insn.regs_read;
 		open.flags &= ~insn.flags_read;

@@ -25,6 +25,8 @@ static const struct row {
 	const char *hex;
 	u16 regs;
 	u16 flags;
+	u8 marked;	/* offset of an instruction that has @mark */
+	u8 mark;
 } rows[] = {
 	{ "overwritten by arithmetic",
 	  "lea (%rdi,%rsi),%rax; add $1,%rax; ret",
@@ -107,6 +109,18 @@ static const struct row {
 	{ "pushf reads them all",
 	  "pushf; xor %eax,%eax; ret",
 	  "9c31c0c3", 0, 0 },
+	{ "a static call that returns 0 may become a call",
+	  "mov $1,%ecx; .byte 0x2e,0x2e,0x2e; xor %eax,%eax; mov $1,%edx; ret",
+	  "b9010000002e2e2e31c0ba01000000c3", CX, 0, 5, KTRAMP_M_OWNED },
+	{ "the same bytes of nobody's",
+	  "mov $1,%ecx; .byte 0x2e,0x2e,0x2e; xor %eax,%eax; mov $1,%edx; ret",
+	  "b9010000002e2e2e31c0ba01000000c3", AX | CX | DX, ARITH },
+	{ "a branch that is a static call may go elsewhere",
+	  "xor %ecx,%ecx; jne 1f; 1: mov $1,%edx; ret",
+	  "31c90f8500000000ba01000000c3", CX, ARITH, 2, KTRAMP_M_OWNED },
+	{ "what an exception table has may lead anywhere",
+	  "xor %ecx,%ecx; rdmsr; xor %esi,%esi; ret",
+	  "31c90f3231f6c3", CX, ARITH, 2, KTRAMP_M_FIXUP },
 	{ "ud2 shows everything",
 	  "ud2; xor %eax,%eax",
 	  "0f0b31c0", 0, 0 },
@@ -138,6 +152,7 @@ static int check(unsigned int nr, const struct row *row)
 	int err;
 
 	ktramp_func_scan(&func, &no_thunks);
+	marks[row->marked] |= row->mark;
 	err = ktramp_plan_site(&site, &func, 0, &refusal);
 	if (!err)
 		dead = ktramp_live_dead(&site);
