@@ -119,6 +119,35 @@ static u8 step_corrections(const struct ktramp_insn *insn)
 	return step;
 }
 
+/* Calls of a hypervisor, and entries into a guest. */
+static bool leaves_machine(const struct ktramp_insn *insn)
+{
+	if (insn->map != KTRAMP_MAP_0F || insn->opcode != 0x01)
+		return false;
+	switch (insn->modrm) {
+	case 0xc1 ... 0xc3:	/* vmcall, vmlaunch, vmresume */
+	case 0xcc:		/* tdcall */
+	case 0xd8 ... 0xd9:	/* vmrun, vmmcall */
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Interrupts are off while TF steps. What waits for one never ends then; and what enters a guest
+ * comes out of it elsewhere, without TF (SDM vol. 3, VM exits: loading host RIP, RSP, RFLAGS).
+ */
+static int plan_step_tf(const struct ktramp_site *site, struct ktramp_refusal *r)
+{
+	if (ktramp_plan_waits(&site->insn))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
+				     "the instruction waits for an interrupt, which a step with TF holds off; int3-boost does not");
+	if (leaves_machine(&site->insn))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
+				     "the instruction may leave for a hypervisor or a guest, and come back without TF; int3-boost needs none");
+	return 0;
+}
+
 /**
  * ktramp_prepare_step_tf() - a copy that is single-stepped by EFLAGS.TF
  * @p: the probe; @p->step says what the #DB handler must put right
@@ -139,6 +168,9 @@ int ktramp_prepare_step_tf(struct ktramp_probe *p, const struct ktramp_site *sit
 	int err;
 
 	err = ktramp_plan_copy(site, r);
+	if (err)
+		return err;
+	err = plan_step_tf(site, r);
 	if (err)
 		return err;
 	p->step = step_corrections(&site->insn);

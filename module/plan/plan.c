@@ -106,6 +106,31 @@ static int plan_insn(const struct ktramp_func *func, const struct ktramp_insn *i
 	return 0;
 }
 
+static bool is_sti(const struct ktramp_insn *insn)
+{
+	return insn->map == KTRAMP_MAP_1B && insn->opcode == 0xfb;
+}
+
+/**
+ * ktramp_plan_waits() - does an instruction end only when an interrupt comes?
+ * @insn: the instruction
+ *
+ * HLT, MWAIT and MWAITX do.
+ */
+bool ktramp_plan_waits(const struct ktramp_insn *insn)
+{
+	if (insn->map == KTRAMP_MAP_1B)
+		return insn->opcode == 0xf4;
+	return insn->map == KTRAMP_MAP_0F && insn->opcode == 0x01 &&
+	       (insn->modrm == 0xc9 || insn->modrm == 0xfb);
+}
+
+static int refuse_shadow(u32 sti, struct ktramp_refusal *r)
+{
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
+			     "sti at +0x%x must be followed by its hlt at once", sti);
+}
+
 /*
  * STI lets no interrupt in before the next instruction is done (SDM vol. 2, STI): with one
  * in between, the wake-up that HLT or MWAIT waits for could already be gone.
@@ -113,16 +138,30 @@ static int plan_insn(const struct ktramp_func *func, const struct ktramp_insn *i
 static int plan_shadow(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off,
 		       struct ktramp_refusal *r)
 {
-	static const u8 mwait[] = { 0x0f, 0x01, 0xc9 };
-	u32 next = off + insn->len;
+	u32 at = off + insn->len;
+	struct ktramp_insn next;
 
-	if (insn->map != KTRAMP_MAP_1B || insn->opcode != 0xfb || next >= func->size)
+	if (is_sti(insn) && at < func->size && ktramp_func_decode(func, at, &next) > 0 &&
+	    ktramp_plan_waits(&next))
+		return refuse_shadow(off, r);
+	return 0;
+}
+
+/* The same from behind: what control leaves the text for comes between the two as well. */
+static int plan_shadowed(const struct ktramp_site *site, struct ktramp_refusal *r)
+{
+	const struct ktramp_func *func = &site->func;
+	struct ktramp_insn sti;
+	u32 at = site->off;
+
+	if (!ktramp_plan_waits(&site->insn) || !at)
 		return 0;
-	if (func->code[next] != 0xf4 && (next + sizeof(mwait) > func->size ||
-					 memcmp(func->code + next, mwait, sizeof(mwait))))
-		return 0;
-	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_REGION,
-			     "sti at +0x%x must be followed by its hlt at once", off);
+	do
+		at--;
+	while (at && !has_mark(func, at, KTRAMP_M_START));
+	if (ktramp_func_decode(func, at, &sti) > 0 && is_sti(&sti))
+		return refuse_shadow(at, r);
+	return 0;
 }
 
 /**
@@ -135,6 +174,7 @@ static int plan_shadow(const struct ktramp_func *func, const struct ktramp_insn 
 int ktramp_plan_copy(const struct ktramp_site *site, struct ktramp_refusal *r)
 {
 	return plan_insn(&site->func, &site->insn, site->off, r) ?:
+	       plan_shadowed(site, r) ?:
 	       plan_shadow(&site->func, &site->insn, site->off, r);
 }
 
@@ -277,8 +317,8 @@ static int plan_indirect(const struct ktramp_site *site, const struct ktramp_reg
 static int plan_jump(const struct ktramp_site *site, u32 len, struct ktramp_region *region,
 		     struct ktramp_refusal *r)
 {
-	return displace(site, len, region, r) ?: plan_indirect(site, region, r) ?:
-	       plan_pins(site, region, r);
+	return plan_shadowed(site, r) ?: displace(site, len, region, r) ?:
+	       plan_indirect(site, region, r) ?: plan_pins(site, region, r);
 }
 
 /* The lowest address in a gap for a jump that a short jump at the site reaches, or 0. */

@@ -116,6 +116,7 @@ int ktramp_plan_site(struct ktramp_site *site, const struct ktramp_func *func, u
 int ktramp_plan_region(const struct ktramp_site *site, struct ktramp_region *region,
 		       struct ktramp_refusal *r);
 bool ktramp_plan_may_spring(const struct ktramp_refusal *r);
+bool ktramp_plan_waits(const struct ktramp_insn *insn);
 int ktramp_plan_copy(const struct ktramp_site *site, struct ktramp_refusal *r);
 struct ktramp_place ktramp_plan_place(const struct ktramp_site *site,
 				      const struct ktramp_region *region);
