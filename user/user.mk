@@ -5,7 +5,7 @@ O ?= .output
 KTRAMP_VERSION ?= $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' module/main.c)
 
 user-bin := $(O)/user/ktramp
-user-src := $(sort $(wildcard user/*.c user/*/*.c))
+user-src := $(filter-out user/lib/libeu.c,$(sort $(wildcard user/*.c user/*/*.c)))
 user-obj := $(user-src:user/%.c=$(O)/user/%.o)
 
 USER_CFLAGS ?= -O2 -g
@@ -16,15 +16,21 @@ user-cflags += -Werror=int-conversion -Wmissing-prototypes -Wstrict-prototypes -
 user-cflags += -Wno-format-truncation
 # Skeletons are included by name; libbpf is static too, with what it is made of.
 user-cflags += -I$(O)/bpf -Ibpf -iquote user
-user-ldlibs := -lcapstone -ljansson -lbpf -lelf -lz -lm
+user-libeu := $(O)/user/lib/libeu.a
+# A static libelf that decompresses sections wants libzstd; another leaves it alone.
+user-libbpf := -lbpf -lelf $(user-libeu) -lz -lzstd
+user-ldlibs := -lcapstone -ljansson $(user-libbpf) -lm
 
 user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
 
 .PHONY: user
 user: $(user-bin)
 
-$(user-bin): $(user-obj) $(O)/user/btfs.o
+$(user-bin): $(user-obj) $(O)/user/btfs.o | $(user-libeu)
 	$(call user-say,LINK)$(CC) -static $(LDFLAGS) -o $@ $^ $(user-ldlibs)
+
+$(user-libeu): $(O)/user/lib/libeu.o
+	$(call user-say,AR)rm -f $@ && ar rcs $@ $<
 
 # Types of the kernels in BTF_KERNELS that have none of their own. Made anew when the list
 # changes, or the programs that they are for.
