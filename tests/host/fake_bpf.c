@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,6 +49,20 @@ static void read_all(uint64_t address, size_t size)
 static long new_fd(void)
 {
 	return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+/* A file as long as the values of an array, which libbpf maps for what is global in a program. */
+static long new_map(const union bpf_attr *attr)
+{
+	uint64_t size = (((uint64_t)attr->value_size + 7) & ~7ULL) * attr->max_entries;
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = memfd_create("map", MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, (size + page - 1) & ~(page - 1))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 static long load_program(const union bpf_attr *attr)
@@ -89,7 +104,7 @@ static long fake_bpf(int cmd, const void *given, size_t size)
 			errno = E2BIG;
 			return -1;
 		}
-		return new_fd();
+		return new_map(attr);
 	case BPF_MAP_GET_NEXT_KEY:
 		return next_key(attr);
 	case BPF_MAP_UPDATE_ELEM:
