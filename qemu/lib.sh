@@ -10,13 +10,21 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OUTPUT=${KTRAMP_OUTPUT:-$TOP/.output}
 CACHE=${KTRAMP_CACHE:-${XDG_CACHE_HOME:-${HOME:?no home directory: set KTRAMP_CACHE}/.cache}/ktramp}
 ME=${0##*/}
+# Where only root's PATH leads: modinfo, mke2fs, bpftool.
+PATH=$PATH:/usr/sbin:/sbin
 
 readonly EXIT_FAILED=1 EXIT_USAGE=2 EXIT_INFRA=69
+# What works where nothing else does.
+# shellcheck disable=SC2016 # for who pastes it
+readonly CONTAINER='podman run --rm -it -v "$PWD:/ktramp" -w /ktramp debian:13 bash -c "apt-get update && apt-get install -y make && make bench"'
 
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 fail() { say "$@"; exit "$EXIT_FAILED"; }
 usage_error() { say "$@"; exit "$EXIT_USAGE"; }
 infra() { say "$@"; exit "$EXIT_INFRA"; }
+
+[[ $CACHE != *[[:space:]]* ]] ||
+	infra "the cache is '$CACHE', and kbuild takes no path with a space in it: set KTRAMP_CACHE"
 
 # Print the header comment of the running script: its purpose and usage.
 usage() {
