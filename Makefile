@@ -19,6 +19,14 @@
 ##   V        1 shows each command
 
 SHELL := /bin/bash
+# A recipe fails with the first command of a pipe, too.
+.SHELLFLAGS := -o pipefail -c
+
+# Neither make nor kbuild can have a space in a path: say so before anything is built.
+space := $(subst ,, )
+$(foreach path,CURDIR O KDIR,$(if $(findstring $(space),$(strip $($(path)))),\
+	$(error $(if $(filter CURDIR,$(path)),this directory,$(path)) is '$($(path))', and kbuild takes no \
+	path with a space in it: use another one)))
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -28,7 +36,8 @@ ACCEL ?= icount
 PREFIX ?= /usr/local
 # The kernel's makefiles work elsewhere.
 destdir = $(if $(DESTDIR),$(abspath $(DESTDIR)))
-BENCH_KERNELS ?= 6.1-cloud-amd64 6.12-cloud-amd64
+# Asked once, and only when somebody wants to know.
+BENCH_KERNELS ?= $(eval BENCH_KERNELS := $(shell qemu/series))$(BENCH_KERNELS)
 
 Q := $(if $(filter 1,$(V)),,@)
 GUEST_KERNEL := $(if $(KDIR),$(abspath $(KDIR)),$(KERNEL))

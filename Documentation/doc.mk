@@ -34,8 +34,8 @@ $(O)/labs/leader: Documentation/labs/7-sidecar/leader.c Documentation/doc.mk | d
 # Of a kernel's types what the object of lab 6 reads.
 $(O)/labs/%.btf: $(O)/bpf/moved.bpf.o Documentation/doc.mk | deps-build
 	@mkdir -p $(@D)
-	$(call user-say,GEN)PATH=$$PATH:/usr/sbin bpftool gen min_core_btf \
-		"$$(qemu/kernel $*-cloud-amd64 | sed -n 's/^vmlinux=//p')" $@ $<
+	$(call user-say,GEN)vmlinux=$$(qemu/kernel $*-cloud-amd64 | sed -n 's/^vmlinux=//p') && \
+		$(BPFTOOL) gen min_core_btf "$$vmlinux" $@ $<
 
 .PHONY: lab-programs
 lab-programs: $(lab-programs)

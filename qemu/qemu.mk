@@ -12,7 +12,7 @@ deps-guest:
 $(user-obj) $(bpf-obj:.bpf.o=.tmp.o): | deps-build
 
 .PHONY: bench
-bench: deps-build deps-guest user ## benchmark Debian's two cloud kernels, or KERNEL (HITS, ARGS)
+bench: deps-build deps-guest user ## benchmark the oldest and newest kernel this host builds for, or KERNEL (HITS, ARGS)
 	$(Q)qemu/bench --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
 		$(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- $(if $(HITS),--hits $(HITS)) $(ARGS)
 
@@ -51,7 +51,7 @@ shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(ARGS) --shell
 
 .PHONY: lab
-lab: deps-build deps-guest user bpf lab-programs $(xray-plugin) ## the labs, or a guest for one of them (LAB)
+lab: deps-build deps-guest user $(if $(LAB),bpf lab-programs $(xray-plugin)) ## the labs, or a guest for one of them (LAB)
 	$(Q)$(if $(LAB),qemu/lab $(if $(CPU),--cpu $(CPU)) \
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(LAB) $(ARGS),qemu/lab --list)
 
