@@ -339,11 +339,13 @@ static int load_start(void)
 	for_each_online_cpu(cpu) {
 		if (err)
 			break;
-		task = kthread_create_on_cpu(load_thread, NULL, cpu, "ktramp/%u");
+		task = kthread_create_on_node(load_thread, NULL, cpu_to_node(cpu), "ktramp/%u",
+					      cpu);
 		if (IS_ERR(task)) {
 			err = PTR_ERR(task);
 			break;
 		}
+		kthread_bind(task, cpu);
 		load_threads[load_count++] = task;
 		wake_up_process(task);
 	}

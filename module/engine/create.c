@@ -15,6 +15,7 @@
 #include "engine/gap.h"
 #include "engine/registry.h"
 #include "engine/site.h"
+#include "hit/bpf.h"
 #include "hit/mechanism.h"
 #include "hit/trap.h"
 #include "kernel/lock.h"
@@ -296,6 +297,8 @@ static int check_request(const struct ktramp_request *request, struct ktramp_ref
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER,
 				     "%s with handler %s does not ask for the process",
 				     ops->name, ktramp_handler_name(request->handler));
+	if (request->handler == KTRAMP_BPF && !ops->libbpf && ktramp_bpf_handler_supported(r))
+		return -EOPNOTSUPP;
 	return ops->supported ? ops->supported(r) : 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Every mechanism in one table: the CLI, the ioctls and debugfs know no other list.
  */
-#include <linux/cache.h>	/* text-patching.h of 6.1 needs it */
+#include <linux/bug.h>		/* text-patching.h of 5.10 needs it */
+#include <linux/cache.h>	/* that of 6.1 needs this */
 #include <linux/kernel.h>
 #include <asm/text-patching.h>
 
@@ -199,7 +200,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.handlers = BIT(KTRAMP_BPF),
 		.libbpf = true,
 		.changes = INT3_INSN_SIZE,
-		.supported = ktramp_bpf_kprobe_supported,
+		.supported = ktramp_bpf_kprobe_step_supported,
 		.arm = ktramp_kprobe_step_allowed,
 	},
 	[KTRAMP_BPF_KPROBE_INT3] = {
@@ -304,7 +305,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.kind = KTRAMP_KIND_OURS,
 		.handlers = BIT(KTRAMP_BPF),
 		.changes = KTRAMP_JMP_SIZE,
-		.supported = ktramp_bpf_supported,
+		.supported = ktramp_bpf_handler_supported,
 		.prepare = ktramp_prepare_detour,
 	},
 };

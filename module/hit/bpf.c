@@ -25,7 +25,7 @@
 #include "hit/bpf.h"
 #include "kernel/compat.h"
 
-#ifdef CONFIG_BPF_SYSCALL
+#if KTRAMP_HAS_BPF_CTX
 
 /* ---- a hit ---- */
 
@@ -269,7 +269,7 @@ int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
 	return err;
 }
 
-#else /* !CONFIG_BPF_SYSCALL */
+#else /* !KTRAMP_HAS_BPF_CTX */
 
 void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b)
 {
@@ -292,12 +292,23 @@ void ktramp_bpf_free(struct ktramp_bpf_handler *b)
 int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
 		   struct ktramp_refusal *r)
 {
-	return ktramp_bpf_supported(r);
+	return ktramp_bpf_handler_supported(r);
 }
 
-#endif /* CONFIG_BPF_SYSCALL */
+#endif /* KTRAMP_HAS_BPF_CTX */
 
 int ktramp_bpf_supported(struct ktramp_refusal *r)
 {
 	return ktramp_need_config(CONFIG_BPF_EVENTS, r);
+}
+
+/* May a probe of ours run a program? */
+int ktramp_bpf_handler_supported(struct ktramp_refusal *r)
+{
+	int err = ktramp_bpf_supported(r);
+
+	if (!err && !KTRAMP_HAS_BPF_CTX)
+		err = ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,
+				    "this kernel does not show which task runs a BPF program: that takes 5.15");
+	return err;
 }

@@ -8,6 +8,7 @@
 #include <linux/bpf.h>
 
 #include "hit/probe.h"
+#include "kernel/compat.h"
 #include "plan/refuse.h"
 
 /**
@@ -23,8 +24,10 @@
  * Written under ktramp_mutex; lives as long as its probe.
  */
 struct ktramp_bpf_handler {
+#if KTRAMP_HAS_BPF_CTX
 	struct bpf_trace_run_ctx run;
 	bpf_func_t func;
+#endif
 	struct bpf_prog *prog;
 	struct ktramp_stat __percpu *stat;
 	u32 pid;
@@ -38,5 +41,6 @@ void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 
 int ktramp_bpf_supported(struct ktramp_refusal *r);
+int ktramp_bpf_handler_supported(struct ktramp_refusal *r);
 
 #endif /* KTRAMP_BPF_HANDLER_H */

@@ -8,7 +8,6 @@
  */
 #include <linux/kernel.h>
 #include <asm/cpufeature.h>
-#include <asm/ibt.h>
 #include <asm/segment.h>
 
 #include "hit/bpf.h"
@@ -16,6 +15,7 @@
 #include "hit/handler.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
+#include "kernel/compat.h"
 #include "plan/live.h"
 
 #define RAX	0
@@ -67,7 +67,7 @@ static void emit_call(struct ktramp_emit *e, const void *function)
 	/* Or the compiler folds in the -4 below, and objtool sees a reference to no function. */
 	OPTIMIZER_HIDE_VAR(target);
 	/* Its ENDBR, of four bytes, is for indirect branches. */
-	if (is_endbr(*(u32 *)target))
+	if (ktramp_is_endbr((const void *)target))
 		target += sizeof(u32);
 	/* call rel32 */
 	ktramp_emit(e, 0xe8);

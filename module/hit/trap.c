@@ -6,6 +6,7 @@
  * made. No lock, no allocation, no printk; interrupts are off throughout (interrupt
  * gates), RCU is watching (irqentry_nmi_enter()).
  */
+#include <linux/bug.h>
 #include <linux/hash.h>
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>

@@ -5,11 +5,33 @@
 #ifndef KTRAMP_COMPAT_H
 #define KTRAMP_COMPAT_H
 
-#include <linux/fprobe.h>
-#include <linux/kconfig.h>
-#include <linux/module.h>
-#include <linux/version.h>
+#ifdef __ASSEMBLER__
 
+#include <linux/linkage.h>
+
+/* 156ff4a544ae ("x86/ibt: Base IBT bits"), 5.18. */
+#ifndef ENDBR
+#define ENDBR
+#endif
+
+#else /* !__ASSEMBLER__ */
+
+#include <linux/ftrace.h>
+#include <linux/kconfig.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/version.h>
+#ifdef CONFIG_FPROBE
+/* cad9931f64dc ("fprobe: Add ftrace based probe APIs"), 5.18. */
+#include <linux/fprobe.h>
+#endif
+#ifdef CONFIG_X86_KERNEL_IBT
+/* 156ff4a544ae ("x86/ibt: Base IBT bits"), 5.18. */
+#include <asm/ibt.h>
+#endif
+
+#ifdef CONFIG_FPROBE
 /*
  * An fprobe's entry handler: in 6.1 it returns nothing, in 6.12 an int, and takes the
  * return address (include/linux/fprobe.h). Told apart by the member's own type.
@@ -20,6 +42,81 @@
 			typeof(((struct fprobe *)0)->entry_handler),		\
 			typeof(&(void_handler))),				\
 		void_handler, int_handler)
+
+/* What it is given of the registers: "fprobe: Use ftrace_regs in fprobe entry handler", 6.14. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+typedef struct ftrace_regs ktramp_fprobe_regs;
+#else
+typedef struct pt_regs ktramp_fprobe_regs;
+#endif
+#endif /* CONFIG_FPROBE */
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+/*
+ * ftrace hands out pt_regs: d19ad0775dcd ("ftrace: Have the callbacks receive a struct
+ * ftrace_regs instead of pt_regs"), 5.11.
+ */
+#define ftrace_regs			pt_regs
+#define ftrace_get_regs(regs)		(regs)
+
+/* d741bf41d7c7 ("kprobes: Remove kretprobe hash"), 5.11. */
+static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
+{
+	return ri->rp;
+}
+#endif
+
+#ifdef CONFIG_DYNAMIC_FTRACE
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+/* Several at once: "ftrace: Add ftrace_set_filter_ips function", 5.18. All of them, or none. */
+static inline int ktramp_ftrace_filter(struct ftrace_ops *ops, unsigned long *ips, unsigned int nr,
+				       bool remove)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++)
+		err = ftrace_set_filter_ip(ops, ips[i], remove, 0);
+	if (err && !remove)
+		for (i--; i-- > 0;)
+			ftrace_set_filter_ip(ops, ips[i], 1, 0);
+	return err;
+}
+
+/* "ftrace: Export ftrace_free_filter() to modules", 6.2 and 6.1.8: an empty filter is as good. */
+static inline void ktramp_ftrace_unfilter(struct ftrace_ops *ops)
+{
+	ftrace_set_filter(ops, NULL, 0, 1);
+}
+#else
+static inline int ktramp_ftrace_filter(struct ftrace_ops *ops, unsigned long *ips, unsigned int nr,
+				       bool remove)
+{
+	return ftrace_set_filter_ips(ops, ips, nr, remove, 0);
+}
+
+static inline void ktramp_ftrace_unfilter(struct ftrace_ops *ops)
+{
+	ftrace_free_filter(ops);
+}
+#endif
+#endif /* CONFIG_DYNAMIC_FTRACE */
+
+/*
+ * Does code begin with an endbr64, or with what the kernel seals one with? is_endbr() takes an
+ * address and is not exported any more since "x86/ibt: Clean up is_endbr()", 6.15.
+ */
+static inline bool ktramp_is_endbr(const void *code)
+{
+#ifdef CONFIG_X86_KERNEL_IBT
+	u32 word;
+
+	memcpy(&word, code, sizeof(word));
+	return word == gen_endbr() || word == gen_endbr_poison();
+#else
+	return false;
+#endif
+}
 
 /*
  * CONFIG_RETPOLINE and CONFIG_RETHUNK became CONFIG_MITIGATION_* in 6.9:
@@ -76,7 +173,19 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 #define KTRAMP_RINGBUF_SLEEPS							\
 	(IS_ENABLED(CONFIG_PREEMPT_RT) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))
 
+/*
+ * By a task's bpf_ctx a hit knows that it is nested in another program: c7603cfa04e7 ("bpf: Add
+ * ambient BPF runtime context stored in current"), 5.15.
+ */
+#if defined(CONFIG_BPF_SYSCALL) && LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
+#define KTRAMP_HAS_BPF_CTX		1
+#else
+#define KTRAMP_HAS_BPF_CTX		0
+#endif
+
 /* __NR_ia32_bpf is in no header that a module's build has. */
 #define KTRAMP_NR_IA32_BPF		357
+
+#endif /* !__ASSEMBLER__ */
 
 #endif /* KTRAMP_COMPAT_H */

@@ -79,12 +79,10 @@ static bool is_genuine(const struct file *file, const char *name)
 static int read_file(struct reading *reading, struct file *file)
 {
 	int err = is_genuine(file, reading->name) ? debugfs_file_get(file->f_path.dentry) : -ENOENT;
-	const struct file_operations *fops;
 
 	if (err)
 		return err;
-	fops = debugfs_real_fops(file);
-	err = fops && fops->read == seq_read ? read_lines(reading, file) : -EOPNOTSUPP;
+	err = read_lines(reading, file);
 	debugfs_file_put(file->f_path.dentry);
 	return err;
 }
@@ -122,7 +120,7 @@ int ktramp_published_each(const char *name, void (*visit)(char *line, void *data
 	struct reading reading = { .name = name, .visit = visit, .data = data };
 
 	INIT_WORK_ONSTACK(&reading.work, read_published);
-	queue_work(system_unbound_wq, &reading.work);
+	schedule_work(&reading.work);
 	flush_work(&reading.work);
 	destroy_work_on_stack(&reading.work);
 	return reading.err;

@@ -116,11 +116,11 @@ TARGET(loop, "mov %rdi, %rax\n mov $2, %ecx\n", "loop 1f",
 TARGET(call, FRAME_BEGIN, "call ktramp_target_callee",
 	"add %rsi, %rax\n" FRAME_END RETURN)
 
-TARGET(call_ind, FRAME_BEGIN "lea ktramp_target_callee(%rip), %rax\n" ANNOTATE_RETPOLINE_SAFE,
+TARGET(call_ind, FRAME_BEGIN "lea ktramp_target_callee(%rip), %rax\n" ANNOTATE_RETPOLINE_SAFE "\n",
 	"call *%rax", "add %rsi, %rax\n add $1, %rax\n" FRAME_END RETURN)
 
 /* The plain instruction, whatever the kernel's own RETURN is patched to. */
-TARGET(ret, "lea (%rdi,%rsi), %rax\n" ANNOTATE_RETPOLINE_SAFE, "ret", INT3_PAD)
+TARGET(ret, "lea (%rdi,%rsi), %rax\n" ANNOTATE_RETPOLINE_SAFE "\n", "ret", INT3_PAD)
 
 TARGET(rep, "push $0\n push $0\n push $0\n push $0\n mov %rdi, %r8\n mov %rsp, %rdi\n"
 	"mov $0x21, %eax\n mov $32, %ecx\n", "rep stosb",

@@ -145,7 +145,7 @@ static void filter_out(struct entry_ops *e, unsigned long *ip, unsigned int nr)
 {
 	int err;
 
-	while ((err = ftrace_set_filter_ips(&e->ops, ip, nr, 1, 0)) == -ENOMEM)
+	while ((err = ktramp_ftrace_filter(&e->ops, ip, nr, true)) == -ENOMEM)
 		schedule_timeout_uninterruptible(1);
 	WARN_ONCE(err, "ftrace keeps %u entries from %pS on: %pe\n", nr, (void *)*ip, ERR_PTR(err));
 }
@@ -163,7 +163,7 @@ static int refuse_ftrace(struct ktramp_refusal *r, const char *function, int err
 static int filter_in(struct entry_ops *e, unsigned long *ip, unsigned int nr,
 		     struct ktramp_refusal *r)
 {
-	int err = ftrace_set_filter_ips(&e->ops, ip, nr, 0, 0);
+	int err = ktramp_ftrace_filter(&e->ops, ip, nr, false);
 
 	if (err)
 		return refuse_ftrace(r, "ftrace_set_filter_ips", err);
@@ -261,7 +261,7 @@ void ktramp_entries_exit(void)
 	unsigned int handler;
 
 	for (handler = 0; handler < ARRAY_SIZE(entry_ops); handler++)
-		ftrace_free_filter(&entry_ops[handler].ops);
+		ktramp_ftrace_unfilter(&entry_ops[handler].ops);
 }
 
 #else /* !CONFIG_DYNAMIC_FTRACE */

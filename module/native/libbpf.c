@@ -14,6 +14,15 @@ int ktramp_bpf_kprobe_supported(struct ktramp_refusal *r)
 	return ktramp_bpf_supported(r) ?: ktramp_need_config(CONFIG_KPROBE_EVENTS, r);
 }
 
+/* A program's kprobe has no post_handler, so only preemption keeps the kernel from boosting it. */
+int ktramp_bpf_kprobe_step_supported(struct ktramp_refusal *r)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPTION))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_NO_CONFIG,
+				     "without CONFIG_PREEMPTION the kernel boosts a BPF program's kprobe, it does not step");
+	return ktramp_bpf_kprobe_supported(r);
+}
+
 int ktramp_bpf_kprobe_opt_supported(struct ktramp_refusal *r)
 {
 	return ktramp_bpf_kprobe_supported(r) ?: ktramp_kprobe_opt_supported(r);

@@ -8,6 +8,7 @@
 #include "plan/refuse.h"
 
 int ktramp_bpf_kprobe_supported(struct ktramp_refusal *r);
+int ktramp_bpf_kprobe_step_supported(struct ktramp_refusal *r);
 int ktramp_bpf_kprobe_opt_supported(struct ktramp_refusal *r);
 int ktramp_bpf_kprobe_ftrace_supported(struct ktramp_refusal *r);
 int ktramp_bpf_kprobe_multi_supported(struct ktramp_refusal *r);

@@ -40,7 +40,9 @@ struct ktramp_native {
 		struct kprobe kp;
 		struct kretprobe rp;
 		struct ftrace_ops ops;
+#ifdef CONFIG_FPROBE
 		struct fprobe fp;
+#endif
 	};
 };
 
@@ -400,14 +402,14 @@ int ktramp_ftrace_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
 		return 0;
 	refuse_register(r, "register_ftrace_function", err);
 free:
-	ftrace_free_filter(&n->ops);
+	ktramp_ftrace_unfilter(&n->ops);
 	return err;
 }
 
 void ktramp_ftrace_disarm(struct ktramp_probe *p)
 {
 	unregister_ftrace_function(&p->native->ops);
-	ftrace_free_filter(&p->native->ops);
+	ktramp_ftrace_unfilter(&p->native->ops);
 }
 
 /*
@@ -442,7 +444,7 @@ void ktramp_traps_init(void)
 
 void ktramp_traps_exit(void)
 {
-	ftrace_free_filter(&bp_ops);
+	ktramp_ftrace_unfilter(&bp_ops);
 }
 
 /* Can #BP be counted on this kernel? */
@@ -520,6 +522,8 @@ u64 ktramp_traps_counted(void)
 
 /* ---- fprobe ---- */
 
+#ifdef CONFIG_FPROBE
+
 static __maybe_unused notrace void fprobe_count(struct fprobe *fp, unsigned long entry_ip,
 						struct pt_regs *regs, void *entry_data)
 {
@@ -527,7 +531,7 @@ static __maybe_unused notrace void fprobe_count(struct fprobe *fp, unsigned long
 }
 
 static __maybe_unused notrace int fprobe_count_ret(struct fprobe *fp, unsigned long entry_ip,
-						   unsigned long ret_ip, struct pt_regs *regs,
+						   unsigned long ret_ip, ktramp_fprobe_regs *regs,
 						   void *entry_data)
 {
 	this_cpu_inc(container_of(fp, struct ktramp_native, fp)->stat->hits);
@@ -536,7 +540,7 @@ static __maybe_unused notrace int fprobe_count_ret(struct fprobe *fp, unsigned l
 
 int ktramp_fprobe_supported(struct ktramp_refusal *r)
 {
-	return ktramp_need_config(CONFIG_FPROBE, r);
+	return 0;
 }
 
 int ktramp_fprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
@@ -554,6 +558,24 @@ void ktramp_fprobe_disarm(struct ktramp_probe *p)
 {
 	unregister_fprobe(&p->native->fp);
 }
+
+#else /* !CONFIG_FPROBE */
+
+int ktramp_fprobe_supported(struct ktramp_refusal *r)
+{
+	return ktramp_need_config(CONFIG_FPROBE, r);
+}
+
+int ktramp_fprobe_arm(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	return ktramp_fprobe_supported(r);
+}
+
+void ktramp_fprobe_disarm(struct ktramp_probe *p)
+{
+}
+
+#endif /* CONFIG_FPROBE */
 
 /* ---- tracepoint ---- */
 

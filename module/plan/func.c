@@ -85,12 +85,14 @@ s32 ktramp_func_owned_entry(const struct ktramp_func *func)
 u32 ktramp_func_entry(const struct ktramp_func *func)
 {
 	static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
+	/* gen_endbr_poison(): until 6.18, "x86,ibt: Use UDB instead of 0xEA", and from then on. */
+	static const u8 sealed[][4] = { { 0x66, 0x0f, 0x1f, 0x00 }, { 0x0f, 0x1f, 0x40, 0xd6 } };
 
 	if (func->size <= sizeof(endbr64))
 		return 0;
 	return !memcmp(func->code, endbr64, sizeof(endbr64)) ||
-	       !memcmp(func->code, sealed, sizeof(sealed)) ? sizeof(endbr64) : 0;
+	       !memcmp(func->code, sealed[0], sizeof(sealed[0])) ||
+	       !memcmp(func->code, sealed[1], sizeof(sealed[1])) ? sizeof(endbr64) : 0;
 }
 
 static void mark_own(struct ktramp_func *func, u64 addr)
