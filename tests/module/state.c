@@ -313,9 +313,11 @@ static long ioc_info(void __user *argp)
 		.constant = (unsigned long)constant,
 		.xfeatures = xfeatures,
 	};
+	u32 low, high;
 
 	memcpy(info.entries, entries, sizeof(info.entries));
-	rdmsrl(MSR_GS_BASE, info.gs);
+	rdmsr(MSR_GS_BASE, low, high);
+	info.gs = (u64)high << 32 | low;
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 

@@ -14,13 +14,16 @@
 	.balign 4096
 	.globl state_cells
 state_cells:
-	.altmacro
 	.macro state_nops kind, nr, size
+	/* Of 7.x, ANNOTATE_NOENDBR is a macro whose arguments are not to be evaluated. */
+	.noaltmacro
 state_\kind\()_\nr:
 	ANNOTATE_NOENDBR
 	/* nopl 0(%rax,%rax) */
 	.fill \size / 8, 8, 0x0000000000841f0f
+	.altmacro
 	.endm
+	.altmacro
 	.set number, 0
 	.rept STATE_FUNCS
 	state_nops padding, %number, STATE_PADDING_SIZE
@@ -28,6 +31,7 @@ state_\kind\()_\nr:
 	.set number, number + 1
 	.endr
 	state_nops padding, %number, STATE_PADDING_SIZE
+	.noaltmacro
 	.globl state_cells_end
 state_cells_end:
 	ANNOTATE_NOENDBR

@@ -10,8 +10,10 @@
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
 
+#include "kernel/compat.h"
+
 #define R(file, nr)	(state_##file + 8 * (nr))(%rip)
-#define RSP		4
+#define NR_RSP		4
 #define RFLAGS		16
 #define ENTRY		17	/* of state_before */
 #define EXIT		17	/* of state_after */
@@ -45,7 +47,7 @@ SYM_FUNC_START(state_enter)
 	mov	R(before, 14), %r14
 	mov	R(before, 15), %r15
 	popfq
-	mov	R(before, RSP), %rsp
+	mov	R(before, NR_RSP), %rsp
 	ANNOTATE_RETPOLINE_SAFE
 	jmp	*R(before, ENTRY)
 
@@ -72,7 +74,7 @@ state_fall:
 	mov	%rcx, R(after, 1)
 	mov	%rdx, R(after, 2)
 	mov	%rbx, R(after, 3)
-	mov	%rsp, R(after, RSP)
+	mov	%rsp, R(after, NR_RSP)
 	mov	%rbp, R(after, 5)
 	mov	%rsi, R(after, 6)
 	mov	%rdi, R(after, 7)
