@@ -65,7 +65,10 @@ static const struct expect expects[] = {
 	[KTRAMP_BPF_KPROBE_MULTI] = OURS(0, 0, CALL),
 	[KTRAMP_BPF_KRETPROBE]	= KPROBE(0, CALL, EXPECT_ANY, "[FTRACE]"),
 	[KTRAMP_BPF_FENTRY]	= OURS(0, 0, CALL),
-	[KTRAMP_BPF_FEXIT]	= OURS(0, 0, CALL),
+	/* From 6.19 on the kernel jumps to a trampoline that returns to the caller by itself. */
+	[KTRAMP_BPF_FEXIT] = {
+		.first = CALL, .or_first = JMP, .optimization = EXPECT_ANY,
+	},
 	[KTRAMP_BPF_RAW_TP]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_JUMP]	= PUNS,
@@ -102,7 +105,7 @@ int expect_bytes(const struct expect *expect, const struct ktramp_probe_info *pr
 	for (uint32_t i = 0; i <= prefixes; i++) {
 		uint8_t want = i < prefixes ? PREFIX : first;
 
-		if (i < len && now[i] == want)
+		if (i < len && (now[i] == want || (expect->or_first && now[i] == expect->or_first)))
 			continue;
 		snprintf(why, size, "byte %u at the site was %02x while armed, expected %02x", i,
 			 i < len ? now[i] : 0, want);

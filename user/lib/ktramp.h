@@ -215,6 +215,7 @@ struct expect {
 	int bp;			/* #BP per hit, or EXPECT_ANY */
 	int db;			/* #DB per hit, or EXPECT_ANY */
 	int first;		/* byte at the site, or EXPECT_ANY */
+	int or_first;		/* or this, if not 0 */
 	int optimization;	/* debug.kprobes-optimization, or EXPECT_ANY */
 	bool steps;		/* @bp and @db depend on the instruction */
 	bool silent;		/* calls the target, not the handler */
