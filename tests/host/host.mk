@@ -21,6 +21,7 @@ HOST_TESTS := \
 	$(HOST_OUT)/live_test \
 	$(HOST_OUT)/object_test \
 	$(HOST_OUT)/plan_test \
+	$(HOST_OUT)/program_test \
 #
 
 $(HOST_OUT):
@@ -48,6 +49,10 @@ $(HOST_OUT)/plan_test: tests/host/plan_test.c $(HOST_PLAN_DEPS) | $(HOST_OUT)
 $(HOST_OUT)/live_test: tests/host/live_test.c $(HOST_PLAN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -o $@ $< module/plan/live.c \
 		$(HOST_PLAN_SRCS)
+
+$(HOST_OUT)/program_test: tests/host/program_test.c $(HOST_PLAN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -o $@ $< module/plan/ebpf.c module/plan/jited.c \
+		module/plan/relocate.c module/decode/insn.c -lZydis -lZycore
 
 # The command's loader and libbpf itself, both watched by the sanitizers.
 HOST_OBJECT_SRCS := tests/host/object_test.c tests/host/object_change.c tests/host/fake_bpf.c \
