@@ -18,6 +18,7 @@
 #include "doors/scan.h"
 #include "engine/create.h"
 #include "engine/registry.h"
+#include "hit/bpf.h"
 #include "hit/mechanism.h"
 #include "kernel/compat.h"
 #include "kernel/slot.h"
@@ -218,6 +219,20 @@ static long do_destroy(struct file *file, void *arg)
 	return do_batch(file, arg, ktramp_probes_destroy);
 }
 
+/* What a detour does for its program. */
+static void tell_class(struct ktramp_probe_info *info, const struct ktramp_probe *p)
+{
+	const struct ktramp_shape *shape;
+
+	info->bpf_class = 0;
+	memset(info->bpf_why, 0, sizeof(info->bpf_why));
+	if (p->mechanism != KTRAMP_BPF_JUMP || !READ_ONCE(p->bpf->prog))
+		return;
+	shape = &p->bpf->shape;
+	info->bpf_class = READ_ONCE(shape->class);
+	strscpy(info->bpf_why, READ_ONCE(shape->why) ?: "", sizeof(info->bpf_why));
+}
+
 static long do_probe(struct file *file, void *arg)
 {
 	struct ktramp_probe_info *info = arg;
@@ -225,7 +240,7 @@ static long do_probe(struct file *file, void *arg)
 	struct ktramp_probe *p;
 	struct ktramp_stat sum;
 
-	if ((info->flags & ~KTRAMP_PROBE_NEXT) || info->reserved)
+	if ((info->flags & ~KTRAMP_PROBE_NEXT) || info->reserved || info->reserved2)
 		return -EINVAL;
 	p = ktramp_probe_get(info->id, next);
 	if (!p)
@@ -252,6 +267,7 @@ static long do_probe(struct file *file, void *arg)
 	info->length = p->armed_len;
 	info->region = p->region;
 	info->springboard = p->springboard ? shown(p->springboard->addr) : 0;
+	tell_class(info, p);
 	info->memory = ktramp_probe_memory(p);
 	BUILD_BUG_ON(sizeof(info->before) > sizeof(p->before));
 	memcpy(info->before, p->before, sizeof(info->before));
@@ -314,10 +330,13 @@ static long do_code(struct file *file, void *arg)
 	} else if (code->part == KTRAMP_CODE_SPRINGBOARD) {
 		err = read_springboard(code, p);
 	} else if (is_jump == (code->part == KTRAMP_CODE_DETOUR)) {
-		code->length = ktramp_probe_code(p, code->code);
-		code->address = p->code;
-		code->relocated = p->relocated;
-		code->copied = p->copied;
+		/* Another program's detour may take its place. */
+		do {
+			code->address = READ_ONCE(p->code);
+			code->length = ktramp_probe_code(p, code->code);
+			code->relocated = p->relocated;
+			code->copied = p->copied;
+		} while (code->address != READ_ONCE(p->code));
 		err = code->length ? 0 : -ENOENT;
 	}
 	ktramp_probe_put(p);
@@ -423,7 +442,7 @@ static long do_bpf(struct file *file, void *arg)
 	struct ktramp_refusal r = {};
 	int err;
 
-	if (bpf->flags || bpf->reserved)
+	if ((bpf->flags & ~KTRAMP_BPF_REENTRANT) || bpf->reserved)
 		return -EINVAL;
 	bpf->prog_id = 0;
 	bpf->was_id = 0;

@@ -26,6 +26,13 @@
  *   task may have been preempted between the two jumps; (17) the padding again.
  * What is executed out of line is reused only after another tasks-RCU grace period.
  *
+ * Leading an armed jump to another detour, because its program changes:
+ *   (18) int3 over byte 0, (19) sync: hits now come by the int3, and go on in the old detour's
+ *   copy. With a springboard, (20) tasks-RCU: a task may have been preempted in front of the
+ *   jump there. (21) what a hit finds changes: the copy it goes on in, the program it runs;
+ *   (22) the other bytes of the jump, or the springboard's jump, (23) sync, (24) byte 0 of the
+ *   jump, (25) sync, (26) tasks-RCU: nobody is in the old detour, or in its program, any more.
+ *
  * Where something else enters the jump ("pins", plan.c), the original byte is an int3 from
  * (2) on, which is what the jump has there too, and until (13): whoever comes there goes on
  * in the detour's copy, at every step.
@@ -444,6 +451,64 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 	make_stuck(p, p->met ? "someone else has a kprobe in" : "someone else patched over");
 	return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 			     "someone else %s this probe; remove theirs first", who);
+}
+
+/**
+ * ktramp_probe_suspend() - let hits of an armed jump come by an int3
+ * @p: the probe
+ * @r: (out) the refusal
+ *
+ * Afterwards @p->resume and its pins', and what its handler runs, may change.
+ *
+ * Context: process, under ktramp_mutex; sleeps for a grace period if there is a springboard.
+ * Return: 0, and ktramp_probe_resume() must follow; -EILSEQ the bytes are not ours; -ENOMEM.
+ */
+int ktramp_probe_suspend(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	struct ktramp_set set = { .probe = &p, .nr = 1 };
+	int err;
+
+	lockdep_assert_held(&ktramp_mutex);
+	err = meet_kprobes(&set, 0);
+	if (!err)
+		err = check_armed(p, r);
+	if (err)
+		return err;
+	p->state = KTRAMP_ARMED;
+	/* (18) */
+	write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
+	/* (19) */
+	ktramp_text_sync();
+	/* (20) */
+	if (p->springboard)
+		ktramp_text_wait();
+	return 0;
+}
+
+/**
+ * ktramp_probe_resume() - let the jump of a suspended probe lead to its detour, @p->code
+ * @p: the probe
+ *
+ * Context: process, under ktramp_mutex. What is not used any more may be after another
+ * ktramp_text_wait().
+ */
+void ktramp_probe_resume(struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JUMP_MAX];
+
+	/* (22) */
+	if (p->springboard) {
+		ktramp_springboard_jump(p, jump);
+		write_surely(p->springboard->addr, jump, KTRAMP_JMP_SIZE);
+	}
+	ktramp_detour_jump(p, jump);
+	write_rest(p, jump);
+	/* (23) */
+	ktramp_text_sync();
+	/* (24) */
+	write_surely(ktramp_probe_addr(p), jump, 1);
+	/* (25) */
+	ktramp_text_sync();
 }
 
 static void disarm_native(struct ktramp_probe *p)

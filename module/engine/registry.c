@@ -13,6 +13,7 @@
 #include "admit/admit.h"
 #include "admit/claim.h"
 #include "engine/arm.h"
+#include "engine/program.h"
 #include "engine/registry.h"
 #include "hit/bpf.h"
 #include "hit/mechanism.h"
@@ -336,7 +337,7 @@ int ktramp_probe_bpf(struct ktramp_bpf *bpf, void *owner, struct ktramp_refusal 
 		err = ktramp_refuse(r, -EINVAL, KTRAMP_R_HANDLER,
 				    "probe %u runs no program of its own", bpf->id);
 	else
-		err = ktramp_bpf_set(p->bpf, bpf, r);
+		err = ktramp_program_set(p, bpf, r);
 	mutex_unlock(&ktramp_mutex);
 	return err;
 }

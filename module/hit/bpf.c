@@ -45,9 +45,15 @@ static __always_inline bool may_hold_map(const struct task_struct *task)
 #endif
 }
 
+/*
+ * A program that calls nothing has no bpf_ctx: its detour only counts itself in here, and so
+ * does everything else that runs programs. From -1, so that the first one makes it zero.
+ */
+DEFINE_PER_CPU(int, ktramp_bpf_depth) = -1;
+
 static __always_inline bool may_nest(const struct task_struct *task)
 {
-	return task->bpf_ctx || may_hold_map(task);
+	return this_cpu_read(ktramp_bpf_depth) || task->bpf_ctx || may_hold_map(task);
 }
 
 /*
@@ -92,6 +98,12 @@ static __always_inline void miss(const struct ktramp_bpf_handler *b)
 	this_cpu_inc(b->stat->recursed);
 }
 
+static __always_inline void leave(void)
+{
+	this_cpu_dec(ktramp_bpf_depth);
+	preempt_enable_notrace();
+}
+
 /*
  * RCU does not wait for a CPU that is idle: programs and maps could be freed under us.
  * What rcu_is_watching() hits itself is kept out by bpf_ctx.
@@ -112,7 +124,7 @@ static noinline notrace void handle_idle(struct pt_regs *regs, struct ktramp_bpf
 		else
 			miss(b);
 	}
-	preempt_enable_notrace();
+	leave();
 }
 NOKPROBE_SYMBOL(handle_idle);
 
@@ -130,6 +142,7 @@ notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *
 	struct task_struct *task;
 
 	preempt_disable_notrace();
+	this_cpu_inc(ktramp_bpf_depth);
 	task = current;
 	if (KTRAMP_IDLE_IS_TRACED && unlikely(task->flags & PF_IDLE))
 		return handle_idle(regs, b);
@@ -137,7 +150,7 @@ notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *
 		miss(b);
 	else
 		run(regs, b, task);
-	preempt_enable_notrace();
+	leave();
 }
 NOKPROBE_SYMBOL(ktramp_handle_bpf);
 
@@ -217,56 +230,64 @@ static int check_program(const struct bpf_prog *prog, struct ktramp_refusal *r)
 	if (prog->kprobe_override)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
 				     "bpf_override_return() needs a function's entry, and error injection");
+	if (KTRAMP_PROG_WRITES_CTX(prog))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "the program changes registers, which only a uprobe's may");
 	if (prog->expected_attach_type)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
 				     "the program is for kprobe.multi or uprobe.multi, whose helpers look for a link of theirs");
 	return check_maps(prog, r);
 }
 
-static int install(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf, struct bpf_prog *prog,
-		   struct ktramp_refusal *r)
-{
-	struct bpf_prog *old = b->prog;
-
-	if (old && b->run.bpf_cookie != bpf->cookie)
-		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX,
-				     "the cookie is the probe's, and cannot change with its program");
-	b->run.bpf_cookie = bpf->cookie;
-	bpf->prog_id = prog->aux->id;
-	bpf->was_id = old ? old->aux->id : 0;
-	/* A hit on another CPU calls the old one, or the new one as its loader left it. */
-	smp_store_release(&b->prog, prog);
-	/* As above. */
-	smp_store_release(&b->func, prog->jited ? prog->bpf_func : run_program);
-	if (old) {
-		synchronize_rcu();
-		bpf_prog_put(old);
-	}
-	return 0;
-}
-
 /**
- * ktramp_bpf_set() - KTRAMP_IOC_BPF for a probe that was looked up
- * @b: its handler
+ * ktramp_bpf_get() - the program that KTRAMP_IOC_BPF hands over
  * @bpf: as struct ktramp_bpf says
  * @r: (out) the refusal
  *
- * Context: process, under ktramp_mutex.
+ * Context: process, sleeps.
+ * Return: the program, which bpf_prog_put() gives back, or an ERR_PTR().
  */
-int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
-		   struct ktramp_refusal *r)
+struct bpf_prog *ktramp_bpf_get(const struct ktramp_bpf *bpf, struct ktramp_refusal *r)
 {
 	struct bpf_prog *prog = bpf_prog_get_type_dev(bpf->prog_fd, BPF_PROG_TYPE_KPROBE, false);
 	int err;
 
-	if (IS_ERR(prog))
-		return ktramp_refuse(r, PTR_ERR(prog), KTRAMP_R_PROGRAM,
-				     "descriptor %d is no BPF program of type kprobe",
-				     bpf->prog_fd);
-	err = check_program(prog, r) ?: install(b, bpf, prog, r);
-	if (err)
-		bpf_prog_put(prog);
-	return err;
+	if (IS_ERR(prog)) {
+		ktramp_refuse(r, PTR_ERR(prog), KTRAMP_R_PROGRAM,
+			      "descriptor %d is no BPF program of type kprobe", bpf->prog_fd);
+		return prog;
+	}
+	err = check_program(prog, r);
+	if (!err)
+		return prog;
+	bpf_prog_put(prog);
+	return ERR_PTR(err);
+}
+
+/**
+ * ktramp_bpf_swap() - let a handler run another program
+ * @b: the handler
+ * @prog: the program
+ *
+ * A hit on another CPU calls the one or the other.
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: the program it had, or NULL.
+ */
+struct bpf_prog *ktramp_bpf_swap(struct ktramp_bpf_handler *b, struct bpf_prog *prog)
+{
+	struct bpf_prog *old = b->prog;
+
+	/* It is there, as its loader left it, before somebody finds it. */
+	smp_store_release(&b->prog, prog);
+	/* As above. */
+	smp_store_release(&b->func, prog->jited ? prog->bpf_func : run_program);
+	return old;
+}
+
+u32 ktramp_bpf_prog_id(const struct bpf_prog *prog)
+{
+	return prog->aux->id;
 }
 
 #else /* !KTRAMP_HAS_BPF_CTX */
@@ -289,10 +310,19 @@ void ktramp_bpf_free(struct ktramp_bpf_handler *b)
 	kfree(b);
 }
 
-int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
-		   struct ktramp_refusal *r)
+struct bpf_prog *ktramp_bpf_get(const struct ktramp_bpf *bpf, struct ktramp_refusal *r)
 {
-	return ktramp_bpf_handler_supported(r);
+	return ERR_PTR(ktramp_bpf_handler_supported(r));
+}
+
+struct bpf_prog *ktramp_bpf_swap(struct ktramp_bpf_handler *b, struct bpf_prog *prog)
+{
+	return NULL;
+}
+
+u32 ktramp_bpf_prog_id(const struct bpf_prog *prog)
+{
+	return 0;
 }
 
 #endif /* KTRAMP_HAS_BPF_CTX */

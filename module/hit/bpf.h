@@ -7,7 +7,9 @@
 
 #include <linux/bpf.h>
 
+#include "hit/detour.h"
 #include "hit/probe.h"
+#include "hit/program.h"
 #include "kernel/compat.h"
 #include "plan/refuse.h"
 
@@ -20,6 +22,8 @@
  * @prog: the program, NULL until the probe is given one
  * @stat: the probe's counters
  * @pid: the process whose hits run it, 0 for all
+ * @shape: what a detour does for @prog
+ * @layout: (jump) what the detour was planned with
  *
  * Written under ktramp_mutex; lives as long as its probe.
  */
@@ -31,12 +35,18 @@ struct ktramp_bpf_handler {
 	struct bpf_prog *prog;
 	struct ktramp_stat __percpu *stat;
 	u32 pid;
+	struct ktramp_shape shape;
+	struct ktramp_layout layout;
 };
+
+/* Programs of ours that run on this CPU, less one: the guard of all of them. */
+DECLARE_PER_CPU(int, ktramp_bpf_depth);
 
 struct ktramp_bpf_handler *ktramp_bpf_alloc(struct ktramp_stat __percpu *stat, u32 pid);
 void ktramp_bpf_free(struct ktramp_bpf_handler *b);
-int ktramp_bpf_set(struct ktramp_bpf_handler *b, struct ktramp_bpf *bpf,
-		   struct ktramp_refusal *r);
+struct bpf_prog *ktramp_bpf_get(const struct ktramp_bpf *bpf, struct ktramp_refusal *r);
+struct bpf_prog *ktramp_bpf_swap(struct ktramp_bpf_handler *b, struct bpf_prog *prog);
+u32 ktramp_bpf_prog_id(const struct bpf_prog *prog);
 void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b);
 

@@ -11,16 +11,14 @@
 #include <asm/segment.h>
 
 #include "hit/bpf.h"
+#include "hit/bpf_detour.h"
 #include "hit/detour.h"
+#include "hit/emit.h"
 #include "hit/handler.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
 #include "kernel/compat.h"
 #include "plan/live.h"
-
-#define RAX	0
-#define RSI	6
-#define RDI	7
 
 /* General registers in the order pt_regs has them, from its end: what push makes of it. */
 static const u8 push_order[] = { RDI, RSI, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15 };
@@ -28,39 +26,12 @@ static const u8 push_order[] = { RDI, RSI, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 
 /* The part of them that a C function may clobber comes first. */
 #define NR_CALLER_SAVED		9
 
-static void emit_push(struct ktramp_emit *e, u8 reg)
-{
-	if (reg >= 8)
-		ktramp_emit(e, 0x41);
-	ktramp_emit(e, 0x50 | (reg & 7));
-}
-
-static void emit_pop(struct ktramp_emit *e, u8 reg)
-{
-	if (reg >= 8)
-		ktramp_emit(e, 0x41);
-	ktramp_emit(e, 0x58 | (reg & 7));
-}
-
-/* mov $value, %reg in the shortest form that holds it; one of the first eight */
-static void emit_mov(struct ktramp_emit *e, u8 reg, u64 value)
-{
-	if (value == (u32)value) {
-		/* mov $imm32, %r32: zero extended */
-		ktramp_emit(e, 0xb8 | reg);
-		ktramp_emit_bytes(e, &value, 4);
-	} else if (value == (u64)(s32)value) {
-		/* mov $imm32, %r64: sign extended */
-		ktramp_emit(e, 0x48, 0xc7, 0xc0 | reg);
-		ktramp_emit_bytes(e, &value, 4);
-	} else {
-		/* movabs $imm64, %r64 */
-		ktramp_emit(e, 0x48, 0xb8 | reg);
-		ktramp_emit_bytes(e, &value, 8);
-	}
-}
-
-static void emit_call(struct ktramp_emit *e, const void *function)
+/**
+ * ktramp_emit_call() - call rel32, behind the ENDBR of a function
+ * @e: where to
+ * @function: the function, of the module's own
+ */
+void ktramp_emit_call(struct ktramp_emit *e, const void *function)
 {
 	u64 target = (u64)function;
 
@@ -90,13 +61,13 @@ static void emit_restore_flags(struct ktramp_emit *e, const struct ktramp_dead *
 static void emit_save_rdi(struct ktramp_emit *e, const struct ktramp_dead *dead)
 {
 	if (!(dead->regs & BIT(RDI)))
-		emit_push(e, RDI);
+		ktramp_emit_push(e, RDI);
 }
 
 static void emit_restore_rdi(struct ktramp_emit *e, const struct ktramp_dead *dead)
 {
 	if (!(dead->regs & BIT(RDI)))
-		emit_pop(e, RDI);
+		ktramp_emit_pop(e, RDI);
 }
 
 /* ktramp_handle_count() and _pid() preserve all registers but its argument (Kbuild). */
@@ -105,8 +76,8 @@ static void emit_count(struct ktramp_emit *e, const struct ktramp_probe *p,
 {
 	emit_save_flags(e, dead);
 	emit_save_rdi(e, dead);
-	emit_mov(e, RDI, p->pid ? (u64)p : (u64)(__force unsigned long)p->stat);
-	emit_call(e, p->pid ? (void *)ktramp_handle_count_pid : (void *)ktramp_handle_count);
+	ktramp_emit_mov(e, RDI, p->pid ? (u64)p : (u64)(__force unsigned long)p->stat);
+	ktramp_emit_call(e, p->pid ? (void *)ktramp_handle_count_pid : (void *)ktramp_handle_count);
 	emit_restore_rdi(e, dead);
 	emit_restore_flags(e, dead);
 }
@@ -123,11 +94,11 @@ static void emit_count_far(struct ktramp_emit *e, u64 hits, const struct ktramp_
 		if (dead->regs & BIT(regs[i]))
 			reg = regs[i];
 	if (!(dead->regs & BIT(reg)))
-		emit_push(e, reg);
-	emit_mov(e, reg, hits);
+		ktramp_emit_push(e, reg);
+	ktramp_emit_mov(e, reg, hits);
 	ktramp_emit(e, 0x65, 0x48, 0xff, reg);
 	if (!(dead->regs & BIT(reg)))
-		emit_pop(e, reg);
+		ktramp_emit_pop(e, reg);
 }
 
 /* What ktramp_handle_count() does, without it. */
@@ -225,8 +196,8 @@ static void emit_snapshot(struct ktramp_emit *e, const struct ktramp_probe *p)
 	fill_snapshots(p);
 	ktramp_emit(e, 0x9c);				/* pushfq */
 	ktramp_emit(e, 0xfa);				/* cli */
-	emit_push(e, RDI);
-	emit_mov(e, RDI, (__force unsigned long)p->regs);
+	ktramp_emit_push(e, RDI);
+	ktramp_emit_mov(e, RDI, (__force unsigned long)p->regs);
 	ktramp_emit(e, 0x65, 0xff);			/* incl %gs:depth(%rdi) */
 	emit_at_rdi(e, 0, depth);
 	ktramp_emit(e, 0x65, 0x83);			/* cmpl $1, %gs:depth(%rdi) */
@@ -236,8 +207,8 @@ static void emit_snapshot(struct ktramp_emit *e, const struct ktramp_probe *p)
 	ktramp_emit(e, 0x75, stores.len);		/* jne: to behind the stores */
 	ktramp_emit_bytes(e, buf, stores.len);
 	e->err = e->err ?: stores.err;
-	emit_call(e, ktramp_handle_stored);
-	emit_pop(e, RDI);
+	ktramp_emit_call(e, ktramp_handle_stored);
+	ktramp_emit_pop(e, RDI);
 	ktramp_emit(e, 0x9d);				/* popfq */
 }
 
@@ -253,15 +224,15 @@ static bool stores_itself(const struct ktramp_probe *p)
 static void emit_call_regs(struct ktramp_emit *e, const struct ktramp_probe *p)
 {
 	ktramp_emit(e, 0x48, 0x89, 0xe6);		/* mov %rsp, %rsi */
-	emit_mov(e, RDI, (u64)p);
-	emit_call(e, ktramp_handle_regs);
+	ktramp_emit_mov(e, RDI, (u64)p);
+	ktramp_emit_call(e, ktramp_handle_regs);
 }
 
 static void emit_call_bpf(struct ktramp_emit *e, const struct ktramp_probe *p)
 {
 	ktramp_emit(e, 0x48, 0x89, 0xe7);		/* mov %rsp, %rdi */
-	emit_mov(e, RSI, (u64)p->bpf);
-	emit_call(e, p->pid ? ktramp_handle_bpf_pid : ktramp_handle_bpf);
+	ktramp_emit_mov(e, RSI, (u64)p->bpf);
+	ktramp_emit_call(e, p->pid ? ktramp_handle_bpf_pid : ktramp_handle_bpf);
 }
 
 /*
@@ -269,15 +240,10 @@ static void emit_call_bpf(struct ktramp_emit *e, const struct ktramp_probe *p)
  * string instructions (std), and that user memory is out of reach (stac, or a function that
  * is called with it in reach: such have fixups).
  */
-struct odd_flags {
-	bool direction;
-	bool access;
-};
-
-static struct odd_flags find_odd_flags(const struct ktramp_func *func)
+static struct ktramp_odd_flags find_odd_flags(const struct ktramp_func *func)
 {
 	static const u8 stac[] = { 0x0f, 0x01, 0xcb };
-	struct odd_flags odd = {};
+	struct ktramp_odd_flags odd = {};
 	u32 off;
 
 	for (off = 0; off < func->known; off++) {
@@ -294,9 +260,10 @@ static struct odd_flags find_odd_flags(const struct ktramp_func *func)
 
 /* Build the pt_regs that a breakpoint at the site would have made. */
 static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
-		      const struct ktramp_site *site, const struct ktramp_dead *dead)
+		      const struct ktramp_layout *layout)
 {
-	const struct odd_flags odd = find_odd_flags(&site->func);
+	const struct ktramp_dead *dead = &layout->dead;
+	const struct ktramp_odd_flags odd = layout->odd;
 	const u8 callee_saved = (ARRAY_SIZE(push_order) - NR_CALLER_SAVED) * 8;
 	/* To programs RIP is where kprobes have it. */
 	const u64 ip = p->trap.addr + (p->handler == KTRAMP_BPF);
@@ -310,7 +277,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 	ktramp_emit_s32(e, (s64)ip);
 	ktramp_emit(e, 0x6a, 0xff);			/* push $-1: orig_ax, no system call */
 	for (i = 0; i < ARRAY_SIZE(push_order); i++)
-		emit_push(e, push_order[i]);
+		ktramp_emit_push(e, push_order[i]);
 	/* addq $8, sp(%rsp): the flags are saved already */
 	ktramp_emit(e, 0x48, 0x83, 0x84, 0x24);
 	ktramp_emit_s32(e, offsetof(struct pt_regs, sp));
@@ -326,7 +293,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 	/* lea callee_saved(%rsp), %rsp: the handler preserved them */
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, callee_saved);
 	for (i = NR_CALLER_SAVED; i--;)
-		emit_pop(e, push_order[i]);
+		ktramp_emit_pop(e, push_order[i]);
 	if ((dead->flags & KTRAMP_F_ARITH) == KTRAMP_F_ARITH && !odd.direction && !odd.access) {
 		ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x30);	/* lea 48(%rsp), %rsp: all of it */
 		return;
@@ -334,6 +301,42 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x18);	/* lea 24(%rsp), %rsp: orig_ax, ip, cs */
 	ktramp_emit(e, 0x9d);				/* popfq */
 	ktramp_emit(e, 0x48, 0x8d, 0x64, 0x24, 0x10);	/* lea 16(%rsp), %rsp: sp, ss */
+}
+
+/* Everything in front of the displaced instructions. */
+static void emit_front(struct ktramp_emit *e, const struct ktramp_probe *p,
+		       const struct ktramp_layout *layout)
+{
+	if (p->handler == KTRAMP_COUNT)
+		emit_count(e, p, &layout->dead);
+	else if (p->handler == KTRAMP_COUNT_INLINE)
+		emit_count_inline(e, p, &layout->dead);
+	else if (stores_itself(p))
+		emit_snapshot(e, p);
+	else
+		emit_regs(e, p, layout);
+}
+
+/* Return: 0, or what ktramp_synthesize_region() does. */
+static int write_detour(const struct ktramp_probe *p, const struct ktramp_site *site,
+			const struct ktramp_layout *layout, struct ktramp_draft *draft)
+{
+	struct ktramp_bpf_draft tailored = { .p = p, .layout = layout };
+	struct ktramp_emit *e = &draft->emit;
+	bool tailor = ktramp_probe_is_tailored(p);
+	int err;
+
+	if (tailor)
+		ktramp_bpf_emit_front(&tailored, e);
+	else
+		emit_front(e, p, layout);
+	draft->relocated = e->len;
+	err = ktramp_synthesize_region(e, site, &draft->region);
+	if (tailor && !err) {
+		ktramp_bpf_emit_behind(&tailored, e, draft->relocated, emit_regs);
+		err = e->err;
+	}
+	return err;
 }
 
 /**
@@ -348,35 +351,57 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
 			  struct ktramp_draft *draft, struct ktramp_refusal *r)
 {
-	struct ktramp_dead dead = ktramp_live_dead(site);
+	struct ktramp_layout layout = {
+		.dead = ktramp_live_dead(site), .odd = find_odd_flags(&site->func),
+	};
 	struct ktramp_region *region = &draft->region;
-	struct ktramp_emit *e = &draft->emit;
 	int err;
 
 	err = ktramp_plan_region(site, region, r);
 	if (err)
 		return err;
 	draft->place = ktramp_plan_place(site, region);
-	if (p->handler == KTRAMP_COUNT)
-		emit_count(e, p, &dead);
-	else if (p->handler == KTRAMP_COUNT_INLINE)
-		emit_count_inline(e, p, &dead);
-	else if (stores_itself(p))
-		emit_snapshot(e, p);
-	else
-		emit_regs(e, p, site, &dead);
+	err = write_detour(p, site, &layout, draft);
 	p->region = region->len;
 	p->nr_displaced = region->nr;
 	p->armed_len = region->jump;
 	p->tactic = region->tactic;
-	p->relocated = e->len;
-	p->resume = e->addr + e->len;
-	err = ktramp_synthesize_region(e, site, region);
+	p->relocated = draft->relocated;
+	p->resume = draft->emit.addr + draft->relocated;
 	p->copied = region->copied;
+	layout.region = *region;
+	layout.place = draft->place;
+	if (p->handler == KTRAMP_BPF && p->bpf)
+		p->bpf->layout = layout;
 	if (err == -ERANGE)
 		return ktramp_refuse(r, err, KTRAMP_R_RANGE,
 				     "an operand of the displaced region does not reach from the detour");
 	return err;
+}
+
+/**
+ * ktramp_prepare_detour_again() - write the detour of another program
+ * @p: a probe that was planned for; nothing of it changes
+ * @draft: the detour, and where it may be
+ *
+ * The displaced instructions are those of @p->before: the site may be armed.
+ *
+ * Return: 0, -ENOSPC, -ERANGE.
+ */
+int ktramp_prepare_detour_again(const struct ktramp_probe *p, struct ktramp_draft *draft)
+{
+	const struct ktramp_layout *layout = &p->bpf->layout;
+	const struct ktramp_site site = {
+		.func = {
+			.code = p->before, .addr = ktramp_probe_addr(p), .size = p->region,
+			.known = p->region,
+		},
+		.addr = ktramp_probe_addr(p),
+	};
+
+	draft->region = layout->region;
+	draft->place = layout->place;
+	return write_detour(p, &site, layout, draft);
 }
 
 /**

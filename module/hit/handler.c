@@ -4,9 +4,10 @@
  * register but RDI, their argument, and the flags; a detour saves just those.
  *
  * Nothing here may call another function: the compiler would believe that the callee
- * preserves them too.
+ * preserves them too. The scheduler's thunk does.
  */
 #include <linux/kprobes.h>
+#include <linux/preempt.h>
 
 #include "hit/handler.h"
 #include "hit/probe.h"
@@ -60,3 +61,15 @@ ktramp_leaf notrace void ktramp_handle_stored(struct ktramp_snapshot __percpu *s
 	this_cpu_dec(snapshot->depth);
 }
 NOKPROBE_SYMBOL(ktramp_handle_stored);
+
+/**
+ * ktramp_handle_resched() - a detour has turned preemption on again, and another task is due
+ *
+ * Context: what preemption was turned on in.
+ */
+ktramp_leaf notrace void ktramp_handle_resched(void)
+{
+	preempt_disable_notrace();
+	preempt_enable_notrace();
+}
+NOKPROBE_SYMBOL(ktramp_handle_resched);

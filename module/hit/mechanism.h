@@ -14,11 +14,13 @@ struct ktramp_probe;
  * @emit: the code
  * @region: (jump) what is displaced
  * @place: where the code may be
+ * @relocated: (jump) offset of the displaced instructions' copy
  */
 struct ktramp_draft {
 	struct ktramp_emit emit;
 	struct ktramp_region region;
 	struct ktramp_place place;
+	u32 relocated;
 };
 
 #define KTRAMP_NR_MECHANISMS	KTRAMP_BPF_JUMP

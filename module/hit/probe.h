@@ -119,7 +119,9 @@ struct ktramp_springboard {
  * @before: the site's bytes when the probe was made
  *
  * Written under ktramp_mutex only, except the per-CPU data. The trap path reads @trap to
- * @resume, @handler, @insn_len and @step, which do not change while @hashed.
+ * @resume, @handler, @insn_len and @step, which do not change while @hashed; but @resume, and
+ * that of @pins, when another program gets another detour (engine/program.c): old and new are
+ * good then.
  */
 struct ktramp_probe {
 	struct ktramp_trap trap;

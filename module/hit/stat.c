@@ -35,8 +35,8 @@ static struct ktramp_stat __percpu *near_alloc(void)
 
 /**
  * ktramp_stat_alloc() - counters for a probe, all 0
- * @handler: &enum ktramp_handler; %KTRAMP_COUNT_INLINE gets what a displacement reaches while
- *	there is some
+ * @handler: &enum ktramp_handler; those that count in the detour itself get what a displacement
+ *	reaches while there is some
  *
  * Context: process, sleeps.
  * Return: NULL without memory.
@@ -45,7 +45,7 @@ struct ktramp_stat __percpu *ktramp_stat_alloc(unsigned int handler)
 {
 	struct ktramp_stat __percpu *stat = NULL;
 
-	if (handler == KTRAMP_COUNT_INLINE)
+	if (handler == KTRAMP_COUNT_INLINE || handler == KTRAMP_BPF)
 		stat = near_alloc();
 	return stat ?: alloc_percpu(struct ktramp_stat);
 }

@@ -106,14 +106,14 @@ static void hit_resume(struct ktramp_trap *trap, struct pt_regs *regs)
 	struct ktramp_probe *p = container_of(trap, struct ktramp_probe, trap);
 
 	run_handler(p, regs);
-	regs->ip = p->resume;
+	regs->ip = READ_ONCE(p->resume);
 }
 NOKPROBE_SYMBOL(hit_resume);
 
 /* Something branched into a jump: no hit of its probe. */
 static void hit_pin(struct ktramp_trap *trap, struct pt_regs *regs)
 {
-	regs->ip = container_of(trap, struct ktramp_pin_trap, trap)->resume;
+	regs->ip = READ_ONCE(container_of(trap, struct ktramp_pin_trap, trap)->resume);
 }
 NOKPROBE_SYMBOL(hit_pin);
 

@@ -169,6 +169,37 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 #define KTRAMP_PROG_SLEEPABLE(prog)	((prog)->aux->sleepable)
 #endif
 
+/* f18b03fabaa9 ("bpf: Implement BPF exceptions"), 6.7. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define KTRAMP_PROG_THROWS(prog)						\
+	((prog)->aux->exception_boundary || (prog)->aux->exception_cb)
+#else
+#define KTRAMP_PROG_THROWS(prog)	((void)(prog), false)
+#endif
+
+/* 7384893d970e ("bpf: Allow uprobe program to change context registers"), 6.18. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define KTRAMP_PROG_WRITES_CTX(prog)	((prog)->aux->kprobe_write_ctx)
+#else
+#define KTRAMP_PROG_WRITES_CTX(prog)	((void)(prog), false)
+#endif
+
+/*
+ * Where code finds the current task and the preemption count: in a struct of their own since
+ * e57ef2ed97c1 ("x86: Put hot per CPU variables into a struct"), 6.2, until 46e8fff6d45f
+ * ("x86/preempt: Move preempt count to percpu hot section"), 6.15.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#define KTRAMP_CURRENT_TASK		(&pcpu_hot.current_task)
+#define KTRAMP_PREEMPT_COUNT		(&pcpu_hot.preempt_count)
+#else
+#define KTRAMP_CURRENT_TASK		(&current_task)
+#define KTRAMP_PREEMPT_COUNT		(&__preempt_count)
+#endif
+
+/* What says that another task is due is the top bit of eight bytes, not of four, since 7.0. */
+#define KTRAMP_PREEMPT_COUNT_IS_LONG	IS_ENABLED(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS)
+
 /* 8b62645b09f8 ("bpf: Use raw_spinlock_t in ringbuf"), 6.12. */
 #define KTRAMP_RINGBUF_SLEEPS							\
 	(IS_ENABLED(CONFIG_PREEMPT_RT) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))

@@ -27,6 +27,12 @@
 #define MODE_PROBE_MEM		0x20
 #define MODE_PROBE_MEMSX	0x40
 
+/* Since 5.12; before, adding is all there is. */
+#ifndef BPF_FETCH
+#define BPF_FETCH		0x01
+#define BPF_CMPXCHG		(0xf0 | BPF_FETCH)
+#endif
+
 /* Operations of BPF_ATOMIC that are no read-modify-write: 6.15. */
 #define LOAD_ACQUIRE		0x100
 #define STORE_RELEASE		0x110

@@ -429,6 +429,10 @@ struct ktramp_batch {
  * @reserved: 0
  * @springboard: (out) address of the jump in padding that the one at the site goes to; 0 if
  *	there is none (&enum ktramp_tactic) or hidden
+ * @bpf_class: (out) &enum ktramp_bpf_class of a bpf-jump that has its program, else 0
+ * @reserved2: 0
+ * @bpf_why: (out) what keeps its program from a cheaper class, as the end of a sentence that
+ *	begins with the program; empty if nothing does
  *
  * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT).
  */
@@ -460,6 +464,9 @@ struct ktramp_probe_info {
 	__u32 pid;
 	__u32 reserved;
 	__u64 springboard;
+	__u32 bpf_class;
+	__u32 reserved2;
+	char bpf_why[KTRAMP_TEXT_MAX];
 };
 
 /**
@@ -720,9 +727,37 @@ struct ktramp_scan {
 };
 
 /**
+ * enum ktramp_bpf_class - what the detour of a bpf-jump does for its program
+ * @KTRAMP_BPF_FULL: the context leaves the program's hands, or is not understood: a whole
+ *	pt_regs, and all that protects a program
+ * @KTRAMP_BPF_HELPERS: it calls functions: the registers that it reads, all that protects a
+ *	program, and every register that a function may change is saved
+ * @KTRAMP_BPF_LIGHT: it calls nothing: the registers that it reads, those that it changes are
+ *	saved; preemption is off and no second run comes in between, if that matters
+ * @KTRAMP_BPF_BARE: it reads no register and changes memory by atomic operations only: what it
+ *	changes is saved
+ *
+ * Chosen from the program's code when it is given to the probe. No program is handled otherwise
+ * than in the first one, but for a hit in the middle of another one: what nothing can come of
+ * does not protect itself from it.
+ */
+enum ktramp_bpf_class {
+	KTRAMP_BPF_FULL		= 1,
+	KTRAMP_BPF_HELPERS	= 2,
+	KTRAMP_BPF_LIGHT	= 3,
+	KTRAMP_BPF_BARE		= 4,
+};
+
+/*
+ * &ktramp_bpf.flags: a run of the program in the middle of another one, on the same CPU, does no
+ * harm: it needs no guard for what it writes without atomic operations
+ */
+#define KTRAMP_BPF_REENTRANT	(1U << 0)
+
+/**
  * struct ktramp_bpf - give a probe its BPF program (KTRAMP_IOC_BPF)
  * @size: (in) sizeof(struct ktramp_bpf)
- * @flags: (in) 0
+ * @flags: (in) KTRAMP_BPF_REENTRANT or 0
  * @id: (in) number of a probe of ours with handler KTRAMP_BPF
  * @prog_fd: (in) a loaded program of type BPF_PROG_TYPE_KPROBE
  * @cookie: (in) what bpf_get_attach_cookie() returns; must not change with the program

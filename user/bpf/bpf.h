@@ -38,6 +38,7 @@ struct bpf_probe {
 	const struct ktramp_mechanism_info *mechanism;
 	struct ktramp_probe_info info;	/* id 0: there is none */
 	struct bpf_link *link;
+	uint32_t flags;			/* &ktramp_bpf.flags */
 };
 
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,

@@ -47,7 +47,9 @@ int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *m
 
 static int hand_over(struct bpf_probe *probe, const struct bpf_program *prog)
 {
-	struct ktramp_bpf bpf = { .id = probe->info.id, .prog_fd = bpf_program__fd(prog) };
+	struct ktramp_bpf bpf = {
+		.flags = probe->flags, .id = probe->info.id, .prog_fd = bpf_program__fd(prog),
+	};
 	int err = dev_bpf(probe->dev, &bpf);
 
 	if (err)

@@ -16,6 +16,7 @@ enum option_key {
 	OPT_PROG = 256,
 	OPT_BTF,
 	OPT_KEEP,
+	OPT_REENTRANT,
 };
 
 struct options {
@@ -28,6 +29,7 @@ struct options {
 	uint32_t interval;
 	uint32_t pid;
 	bool keep;
+	bool reentrant;
 };
 
 /* One that the program writes records to. */
@@ -59,6 +61,9 @@ static const struct argp_option options[] = {
 	{ "interval", 'i', "N", 0, "Print the maps every N seconds, not at the end only", 0 },
 	{ "keep", OPT_KEEP, NULL, 0,
 	  "Leave the probe there, as a pinned link would be; 'ktramp remove' takes it away", 0 },
+	{ "reentrant", OPT_REENTRANT, NULL, 0,
+	  "A run of the program in the middle of another one does no harm: bpf-jump does without "
+	  "the guard that its stores would need", 0 },
 	{ "btf", OPT_BTF, "FILE", 0, "Types of this kernel, instead of its own", 0 },
 	{ }
 };
@@ -105,6 +110,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_KEEP:
 		opts->keep = true;
+		return 0;
+	case OPT_REENTRANT:
+		opts->reentrant = true;
 		return 0;
 	case OPT_BTF:
 		opts->btf = arg;
@@ -294,12 +302,17 @@ static int report(struct run *run)
 	if (bpf_is_way(run->probe.mechanism->mechanism))
 		return 0;
 	if (out_json)
-		return out_line(stdout, json_pack("{s:s, s:s, s:I, s:I, s:I}", "type", "end",
+		return out_line(stdout, json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "type", "end",
 						  "site", info->site,
 						  "hits", (json_int_t)info->hits,
 						  "missed", (json_int_t)info->missed,
-						  "filtered", (json_int_t)info->filtered));
-	p_info("%s: %llu hits, %llu missed", info->site, info->hits, info->missed);
+						  "filtered", (json_int_t)info->filtered,
+						  "class", class_json(info)));
+	if (info->bpf_class)
+		p_info("%s: %llu hits, %llu missed, class %s", info->site, info->hits,
+		       info->missed, class_name(info->bpf_class));
+	else
+		p_info("%s: %llu hits, %llu missed", info->site, info->hits, info->missed);
 	return 0;
 }
 
@@ -336,6 +349,7 @@ static int start(struct run *run, const struct dev *dev, const struct bpf_types 
 	int err;
 
 	err = bpf_probe_make(&run->probe, dev, opts->mechanism, opts->site, opts->keep, opts->pid);
+	run->probe.flags = opts->reentrant ? KTRAMP_BPF_REENTRANT : 0;
 	if (!err && opts->keep && bpf_is_way(run->probe.mechanism->mechanism)) {
 		p_err("--keep is for our own mechanisms; '%s' ends with the command",
 		      opts->mechanism);

@@ -82,12 +82,18 @@ static json_t *cpus_json(const struct dev *dev, uint32_t id)
 	return array;
 }
 
+/* What the detour does for its program; null where there is none. */
+json_t *class_json(const struct ktramp_probe_info *probe)
+{
+	return probe->bpf_class ? json_string(class_name(probe->bpf_class)) : json_null();
+}
+
 json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 {
 	uint32_t length = MIN(probe->length, KTRAMP_BYTES_MAX);
 
 	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o,"
-			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 			 "type", "probe",
 			 "id", (json_int_t)probe->id,
 			 "site", probe->site,
@@ -110,7 +116,9 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 			 "detour_len", (json_int_t)probe->detour_len,
 			 "memory", (json_int_t)probe->memory,
 			 "before", json_hex(probe->before, length),
-			 "now", json_hex(probe->now, length));
+			 "now", json_hex(probe->now, length),
+			 "class", class_json(probe),
+			 "class_why", *probe->bpf_why ? json_string(probe->bpf_why) : json_null());
 }
 
 static void cpu_rows(const struct dev *dev, uint32_t id, struct table *table)
@@ -129,9 +137,12 @@ static void probe_row(const struct dev *dev, const struct ktramp_probe_info *pro
 {
 	char before[3 * KTRAMP_BYTES_MAX + 1], now[3 * KTRAMP_BYTES_MAX + 1];
 	uint32_t length = MIN(probe->length, KTRAMP_BYTES_MAX);
+	char mechanism[2 * KTRAMP_NAME_MAX];
 
+	snprintf(mechanism, sizeof(mechanism), probe->bpf_class ? "%s %s" : "%s",
+		 mechanism_name(dev, probe->mechanism), class_name(probe->bpf_class));
 	table_add(table, "%u\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%s\t%s", probe->id,
-		  probe->site, mechanism_name(dev, probe->mechanism), state_name(probe->state),
+		  probe->site, mechanism, state_name(probe->state),
 		  probe->hits, probe->missed, probe->recursed, probe->filtered,
 		  hex(before, sizeof(before), probe->before, length),
 		  hex(now, sizeof(now), probe->now, length));

@@ -106,6 +106,7 @@ uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's 
 uint32_t handler_usual(uint32_t handlers);	/* of a mechanism's, the one it is compared by */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);
+const char *class_name(uint32_t class);
 #define NR_TACTICS	(KTRAMP_TACTIC_SPRINGBOARD + 1)
 const char *kind_name(uint32_t kind);
 const char *reason_name(uint32_t reason);
@@ -183,6 +184,7 @@ static inline void kprobe_opt_drop(struct kprobe_opt *opt)
 
 /* cmd_probes.c */
 json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe);
+json_t *class_json(const struct ktramp_probe_info *probe);
 
 /* bpf.c: BPF programs on the kernel's mechanisms */
 struct bpf_counter;

@@ -29,6 +29,13 @@ static const char *const tactics[] = {
 	[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 };
 
+static const char *const classes[] = {
+	[KTRAMP_BPF_FULL]	= "full",
+	[KTRAMP_BPF_HELPERS]	= "helpers",
+	[KTRAMP_BPF_LIGHT]	= "light",
+	[KTRAMP_BPF_BARE]	= "bare",
+};
+
 static const char *const kinds[] = {
 	[KTRAMP_KIND_BASE]	= "base",
 	[KTRAMP_KIND_OURS]	= "ours",
@@ -135,6 +142,11 @@ const char *state_name(uint32_t state)
 const char *tactic_name(uint32_t tactic)
 {
 	return NAME_OF(tactics, tactic);
+}
+
+const char *class_name(uint32_t class)
+{
+	return NAME_OF(classes, class);
 }
 
 const char *kind_name(uint32_t kind)
