@@ -130,7 +130,7 @@ $(guest-bpf-obj): guest-cflags += -I$(O)/bpf
 $(guest-bpf-obj): $(O)/bpf/progs.skel.h
 
 # Of several files, and with the module's own decoder.
-guest-state := state_bench state_entry state_form state_make state_diff insn
+guest-state := state_bench state_entry state_form state_make state_diff state_program insn
 $(guest-out)/state_test: $(guest-state:%=$(guest-obj)/%.o)
 $(guest-out)/state_test: guest-ldlibs += -lcapstone
 

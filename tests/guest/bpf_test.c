@@ -353,6 +353,225 @@ TEST_F(refuse, hits_inside_a_program)
 	progs_bpf__destroy(skel);
 }
 
+/* ---- detours made for their program ---- */
+
+FIXTURE(made) {
+	int fd, prog, id, target;
+	struct progs_bpf *skel;
+};
+
+FIXTURE_VARIANT(made) {
+	const char *program;
+	unsigned int flags;
+	unsigned int class;
+};
+
+FIXTURE_VARIANT_ADD(made, bare) { "add_bare", 0, KTRAMP_BPF_BARE };
+FIXTURE_VARIANT_ADD(made, light) { "store_light", 0, KTRAMP_BPF_LIGHT };
+FIXTURE_VARIANT_ADD(made, light_said_to_be_reentrant) {
+	"store_light", KTRAMP_BPF_REENTRANT, KTRAMP_BPF_BARE };
+FIXTURE_VARIANT_ADD(made, filter) { "filter_light", 0, KTRAMP_BPF_LIGHT };
+FIXTURE_VARIANT_ADD(made, helpers) { "tell_helpers", 0, KTRAMP_BPF_HELPERS };
+FIXTURE_VARIANT_ADD(made, full) { "use_helpers_but_ring", 0, KTRAMP_BPF_FULL };
+
+static int give(int dev, unsigned int id, int prog, unsigned int flags)
+{
+	struct ktramp_bpf bpf = {
+		.size = sizeof(bpf), .flags = flags, .id = id, .prog_fd = prog,
+	};
+
+	return kt_ioctl(dev, KTRAMP_IOC_BPF, &bpf);
+}
+
+/* How often a program ran, by what it left. */
+static __u64 runs(const struct progs_bpf *skel, const char *program)
+{
+	const struct progs_bpf__bss *bss = skel->bss;
+
+	return !strcmp(program, "add_bare") ? bss->adds : !strcmp(program, "store_light") ?
+	       bss->stores : !strcmp(program, "filter_light") ? bss->filtered_in :
+	       !strcmp(program, "tell_helpers") ? bss->looked_up : bss->calls;
+}
+
+FIXTURE_SETUP(made)
+{
+	ASSERT_EQ(0, kt_pin(0));
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->target = kt_target_index(self->fd, "adc");
+	self->id = create(self->fd, "adc", KTRAMP_BPF_JUMP);
+	ASSERT_LT(0, self->id);
+	self->skel = progs_load(variant->program, &self->prog);
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_EQ(0, give(self->fd, self->id, self->prog, variant->flags));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+}
+
+FIXTURE_TEARDOWN(made)
+{
+	progs_bpf__destroy(self->skel);
+	close(self->fd);
+}
+
+/* Where C asks more than a detour can, only what calls nothing has one of its own. */
+static bool is_left_to_c(unsigned int class)
+{
+	return class <= KTRAMP_BPF_HELPERS && kt_bpf_is_left_to_c();
+}
+
+TEST_F(made, is_of_the_class_that_its_code_asks_for)
+{
+	struct ktramp_probe_info probe;
+	struct ktramp_run run;
+
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &probe));
+	EXPECT_EQ(is_left_to_c(variant->class) ? KTRAMP_BPF_FULL : variant->class,
+		  probe.bpf_class) TH_LOG("because it %s", probe.bpf_why);
+	EXPECT_EQ(probe.bpf_class == KTRAMP_BPF_BARE, !*probe.bpf_why);
+	/* The target's argument counts up from 0. */
+	self->skel->bss->wanted = 17;
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 100, KTRAMP_RUN_TRAPS, &run));
+	EXPECT_EQ(100, run.hits);
+	EXPECT_EQ(0, run.missed);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(0, run.bp);
+	EXPECT_EQ(strcmp(variant->program, "filter_light") ? 100 : 1,
+		  runs(self->skel, variant->program));
+}
+
+static __u64 run_count(int prog)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(prog, &info, &size) ? ~0ULL : info.run_cnt;
+}
+
+/* As all programs are: while somebody wants to know. */
+TEST_F(made, is_counted_by_the_kernel)
+{
+	struct ktramp_run run;
+	int stats;
+
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 10, 0, &run));
+	EXPECT_EQ(0, run_count(self->prog));
+	stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	ASSERT_LE(0, stats);
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 25, 0, &run));
+	EXPECT_EQ(25, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(25, run_count(self->prog));
+	close(stats);
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 10, 0, &run));
+	EXPECT_EQ(10, run.hits);
+	EXPECT_EQ(25, run_count(self->prog));
+}
+
+/* bpftool prog profile does that: what is attached may change what the program does not. */
+TEST_F(made, lets_others_attach_to_its_program)
+{
+	struct progs_bpf *other = progs_bpf__open();
+	struct bpf_program *on;
+	struct ktramp_run run;
+	struct bpf_link *link;
+
+	ASSERT_NE(NULL, other);
+	on = other->progs.on_program;
+	bpf_program__set_autoload(on, true);
+	ASSERT_EQ(0, bpf_program__set_attach_target(on, self->prog, variant->program));
+	if (progs_bpf__load(other)) {
+		progs_bpf__destroy(other);
+		SKIP(return, "this kernel has no types, or no trampolines");
+	}
+	link = bpf_program__attach(on);
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 50, 0, &run));
+	EXPECT_EQ(50, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(50, other->bss->attached);
+	bpf_link__destroy(link);
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 50, 0, &run));
+	EXPECT_EQ(50, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(50, other->bss->attached);
+	progs_bpf__destroy(other);
+}
+
+/* Every class takes every other one's place, armed; and after that the probe goes as ever. */
+TEST_F_TIMEOUT(made, makes_place_for_any_other, 120)
+{
+	static const char *const others[] = {
+		"add_bare", "store_light", "filter_light", "tell_helpers", "use_helpers_but_ring",
+	};
+	struct ktramp_target_info before, after;
+	struct ktramp_probe_info probe;
+	struct progs_bpf *skel;
+	struct ktramp_run run;
+	int prog;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++) {
+		__u64 had = runs(self->skel, variant->program);
+
+		skel = progs_load(others[i], &prog);
+		ASSERT_NE(NULL, skel);
+		skel->bss->wanted = 3;
+		ASSERT_EQ(0, give(self->fd, self->id, prog, 0));
+		ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 20, KTRAMP_RUN_TRAPS, &run));
+		EXPECT_EQ(20, run.hits);
+		EXPECT_EQ(0, run.wrong);
+		EXPECT_EQ(0, run.bp);
+		EXPECT_EQ(strcmp(others[i], "filter_light") ? 20 : 1, runs(skel, others[i]));
+		EXPECT_EQ(had, runs(self->skel, variant->program));
+		progs_bpf__destroy(skel);
+	}
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &probe));
+	EXPECT_EQ(KTRAMP_ARMED, probe.state);
+	ASSERT_EQ(0, kt_disarm(self->fd, self->id));
+	/* Disarmed, it is given another one, too. */
+	ASSERT_EQ(0, give(self->fd, self->id, self->prog, variant->flags));
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &before));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 20, 0, &run));
+	EXPECT_EQ(20, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	ASSERT_EQ(0, kt_destroy(self->fd, self->id));
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &after));
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+}
+
+/* A helper is hit: what has a guard is left out, what needs none is not. */
+TEST_F(made, is_left_out_in_the_middle_of_another_if_that_matters)
+{
+	bool guarded = variant->class != KTRAMP_BPF_BARE;
+	int prog, outer = create(self->fd, "lea", KTRAMP_BPF_JUMP), inner;
+	struct ktramp_probe_info probe;
+	struct progs_bpf *skel;
+	struct ktramp_run run;
+
+	/* Its only writes are atomic. */
+	guarded &= strcmp(variant->program, "filter_light") != 0;
+	skel = progs_load_for_ring("use_helpers", &prog);
+	ASSERT_NE(NULL, skel);
+	/* Behind what is ftrace's, which has no detour: with an endbr64 in front, or without. */
+	inner = create(self->fd, "bpf_get_current_comm+9", KTRAMP_BPF_JUMP);
+	if (inner < 0)
+		inner = create(self->fd, "bpf_get_current_comm+5", KTRAMP_BPF_JUMP);
+	ASSERT_LT(0, outer);
+	ASSERT_LT(0, inner);
+	ASSERT_EQ(0, give(self->fd, outer, prog, 0));
+	ASSERT_EQ(0, give(self->fd, inner, self->prog, variant->flags));
+	ASSERT_EQ(0, kt_arm(self->fd, inner));
+	ASSERT_EQ(0, kt_arm(self->fd, outer));
+	ASSERT_EQ(0, kt_run(self->fd, kt_target_index(self->fd, "lea"), outer, 10, 0, &run));
+	EXPECT_EQ(10, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	ASSERT_EQ(0, kt_probe(self->fd, inner, &probe));
+	EXPECT_EQ(guarded ? 0 : 10, probe.hits);
+	EXPECT_EQ(guarded ? 10 : 0, probe.recursed);
+	EXPECT_EQ(probe.recursed, probe.missed);
+	progs_bpf__destroy(skel);
+}
+
 /* ---- owners ---- */
 
 /* The program is the probe's: its descriptor, its object and its maps may go. */

@@ -27,6 +27,15 @@ bool kt_ring_sleeps(void)
 	       (major < 6 || (major == 6 && minor < 12));
 }
 
+/* Does C protect programs that call something, because there is more to ask? */
+bool kt_bpf_is_left_to_c(void)
+{
+	struct utsname uts;
+
+	return !uname(&uts) &&
+	       (strstr(uts.version, "PREEMPT_RT") || !access("/proc/lockdep", F_OK));
+}
+
 bool kt_has_btf(void)
 {
 	return !access("/sys/kernel/btf/vmlinux", R_OK);

@@ -60,6 +60,7 @@ bool kt_bytes_are_armed(const struct ktramp_probe_info *probe, size_t len);
 
 /* Does the kernel's BPF ring buffer take a lock that sleeps, as PREEMPT_RT's does before 6.12? */
 bool kt_ring_sleeps(void);
+bool kt_bpf_is_left_to_c(void);
 
 /* Does the kernel have types of its own (CONFIG_DEBUG_INFO_BTF)? */
 bool kt_has_btf(void);

@@ -39,6 +39,52 @@ int count_second(void *ctx)
 	return count_in(1);
 }
 
+/* ---- one for each class of detours ---- */
+
+__u64 adds, stores, filtered_in, looked_up, attached;
+__u64 wanted;
+
+SEC("?kprobe")
+int add_bare(void *ctx)
+{
+	__sync_fetch_and_add(&adds, 1);
+	return 0;
+}
+
+SEC("?kprobe")
+int store_light(void *ctx)
+{
+	stores++;
+	return 0;
+}
+
+SEC("?kprobe")
+int filter_light(struct pt_regs *ctx)
+{
+	if (PT_REGS_PARM1(ctx) != wanted)
+		return 0;
+	__sync_fetch_and_add(&filtered_in, 1);
+	return 0;
+}
+
+SEC("?kprobe")
+int tell_helpers(void *ctx)
+{
+	__sync_fetch_and_add(&looked_up, bpf_get_current_pid_tgid() != 0);
+	return 0;
+}
+
+/* Attached to one of them. It writes to each register that a function may. */
+SEC("?fentry")
+int on_program(void *ctx)
+{
+	__u64 time = bpf_ktime_get_ns();
+
+	if (time)
+		__sync_fetch_and_add(&attached, 1);
+	return 0;
+}
+
 /* ---- what the program is given ---- */
 
 struct pt_regs seen_regs;

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #include "kt.h"
 #include "progs.h"
@@ -24,7 +27,7 @@
 
 #define TRIES		4	/* for a state that can be executed */
 
-const struct way ways[WAYS] = {
+const struct way ways[ALL_WAYS] = {
 	{ KTRAMP_INT3_EMULATE, 0, "int3-emulate" },
 	{ KTRAMP_INT3_STEP_TF, 0, "int3-step-tf" },
 	{ KTRAMP_INT3_STEP_INT3, 0, "int3-step-int3" },
@@ -33,6 +36,7 @@ const struct way ways[WAYS] = {
 	{ KTRAMP_JUMP, KTRAMP_COUNT_INLINE, "jump, count-inline" },
 	{ KTRAMP_JUMP, KTRAMP_REGS, "jump, regs" },
 	{ KTRAMP_BPF_JUMP, KTRAMP_BPF, "bpf-jump" },
+	{ KTRAMP_BPF_JUMP, KTRAMP_BPF, "bpf-jump, drawn" },
 };
 
 const unsigned int drawn_handlers[NR_DRAWN] = { KTRAMP_COUNT, KTRAMP_REGS, KTRAMP_BPF };
@@ -64,12 +68,30 @@ static int load_program(struct bench *b)
 	return 0;
 }
 
+/* A word that is there for any program to add to, and words of their own. */
+static int make_maps(struct bench *b)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, mapped, .map_flags = BPF_F_MMAPABLE);
+	const uint32_t size = sizeof(b->words[0]) * STATE_CELLS;
+	uint64_t key = 7, value = 0;
+
+	b->maps.words = bpf_map_create(BPF_MAP_TYPE_ARRAY, "words", sizeof(uint32_t), size, 1,
+				       &mapped);
+	b->maps.hash = bpf_map_create(BPF_MAP_TYPE_HASH, "hash", sizeof(key), sizeof(value), 4,
+				      NULL);
+	if (b->maps.words < 0 || b->maps.hash < 0 ||
+	    bpf_map_update_elem(b->maps.hash, &key, &value, BPF_ANY))
+		return -errno;
+	b->words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, b->maps.words, 0);
+	return b->words == MAP_FAILED ? -errno : 0;
+}
+
 /* Return: 0 or a negative errno; bench_close() is needed in any case. */
 int bench_open(struct bench *b, uint64_t seed)
 {
 	int err = kt_pin(0);
 
-	*b = (struct bench){ .fd = -1, .state = -1, .seed = seed };
+	*b = (struct bench){ .fd = -1, .state = -1, .maps = { -1, -1 }, .seed = seed };
 	b->items = calloc(STATE_CELLS, sizeof(*b->items));
 	if (!b->items)
 		return -ENOMEM;
@@ -83,13 +105,15 @@ int bench_open(struct bench *b, uint64_t seed)
 	b->state = open(KTRAMP_STATE_DEVICE, O_RDWR | O_CLOEXEC);
 	if (b->state < 0 || ioctl(b->state, STATE_IOC_INFO, &b->where))
 		return -errno;
-	return wait_for_probes(b->fd) ?: load_program(b) ?: bench_introduce(b);
+	return wait_for_probes(b->fd) ?: load_program(b) ?: make_maps(b) ?: bench_introduce(b);
 }
 
 void bench_close(struct bench *b)
 {
 	close(b->fd);
 	close(b->state);
+	close(b->maps.words);
+	close(b->maps.hash);
 	progs_bpf__destroy(b->progs);
 	forms_free(&b->forms);
 	free(b->form_done);
@@ -138,7 +162,7 @@ void bench_draw(struct bench *b, uint64_t number)
 	while (!code_make(&rng, &b->forms, shape_draw(&rng), &b->forms.v[form], &b->where,
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
-	for (unsigned int i = 0; i < WAYS; i++) {
+	for (unsigned int i = 0; i < ALL_WAYS; i++) {
 		item->handler[i] = ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
 		/* Asking for the process takes other code; the inline counter cannot. */
 		if (item->handler[i] != KTRAMP_COUNT_INLINE && !rng_below(&rng, 4))
@@ -231,6 +255,31 @@ static bool wants(const struct item *item, unsigned int way)
 	       (way_is_jump(way) || item->code.at == item->code.site);
 }
 
+static int give_drawn(struct bench *b, struct item *item)
+{
+	struct rng rng = rng_of(b->seed ^ DRAWN, item->number);
+	struct ktramp_bpf bpf = {
+		.size = sizeof(bpf), .id = item->probe[DRAWN], .cookie = item->place,
+	};
+	static char log[4096];
+	int err;
+
+	program_draw(&rng, item->place, &b->maps, &item->program);
+	bpf.prog_fd = program_load(&item->program, NULL, 0);
+	if (bpf.prog_fd < 0) {
+		program_load(&item->program, log, sizeof(log));
+		printf("# a program does not load: %s\n", log);
+		program_explain(&item->program);
+		return bpf.prog_fd;
+	}
+	bpf.flags = item->program.reentrant ? KTRAMP_BPF_REENTRANT : 0;
+	memset(item->words, 0, sizeof(item->words));
+	memset(b->words[item->place], 0, sizeof(b->words[item->place]));
+	err = kt_ioctl(b->fd, KTRAMP_IOC_BPF, &bpf);
+	close(bpf.prog_fd);
+	return err;
+}
+
 int item_create(struct bench *b, struct item *item, unsigned int way)
 {
 	struct ktramp_bpf bpf;
@@ -245,6 +294,8 @@ int item_create(struct bench *b, struct item *item, unsigned int way)
 	err = kt_ioctl(b->fd, KTRAMP_IOC_CREATE, &create);
 	if (!err) {
 		item->probe[way] = create.id;
+		if (way == DRAWN)
+			return give_drawn(b, item);
 		return item->handler[way] != KTRAMP_BPF ? 0 :
 		       progs_give(b->fd, create.id, b->prog, item->place, &bpf);
 	}
@@ -255,10 +306,10 @@ int item_create(struct bench *b, struct item *item, unsigned int way)
 	return 0;
 }
 
-static int create_all(struct bench *b)
+static int create_all(struct bench *b, unsigned int first, unsigned int last)
 {
 	for (unsigned int i = 0; i < b->nr; i++)
-		for (unsigned int way = 0; way < WAYS; way++) {
+		for (unsigned int way = first; way < last; way++) {
 			int err = wants(&b->items[i], way) ? item_create(b, &b->items[i], way) : 0;
 
 			if (err) {
@@ -272,7 +323,7 @@ static int create_all(struct bench *b)
 
 static int for_all(struct bench *b, unsigned long request, unsigned int first, unsigned int last)
 {
-	static __u32 ids[STATE_CELLS * WAYS];
+	static __u32 ids[STATE_CELLS * ALL_WAYS];
 	struct ktramp_batch batch;
 	unsigned int nr = 0;
 	int err;
@@ -299,6 +350,8 @@ void explain_probe(struct bench *b, const struct item *item, unsigned int way)
 	printf("#   make check-guest TEST=state KERNEL=%s STATE_SEED=0x%llx STATE_ONLY=%llu\n",
 	       name.release, (unsigned long long)b->seed, (unsigned long long)item->number);
 	code_explain(&item->code);
+	if (way == DRAWN)
+		program_explain(&item->program);
 	code.part = way_is_jump(way) ? KTRAMP_CODE_DETOUR : KTRAMP_CODE_SLOT;
 	if (!kt_ioctl(b->fd, KTRAMP_IOC_CODE, &code))
 		bytes_explain("out of line", code.code, code.length, code.address);
@@ -358,6 +411,26 @@ static void difference(struct bench *b, struct item *item, unsigned int way,
 	result_explain(state, bare, probed);
 }
 
+/* A drawn program left what it must have, of what it was given. */
+static void compare_words(struct bench *b, struct item *item, const struct state_case *state)
+{
+	const uint64_t owner = (uint64_t)getpid() << 32 | (uint32_t)getpid();
+	const uint64_t *words = b->words[item->place];
+
+	if (program_interpret(&item->program, state, item->code.address + item->code.site + 1,
+			      owner, item->place, item->words))
+		printf("# a program that cannot be interpreted\n");
+	else if (!memcmp(words, item->words, sizeof(item->words)))
+		return;
+	if (b->differences++ >= DIFFERENCES)
+		return;
+	explain_probe(b, item, DRAWN);
+	for (unsigned int i = 0; i < PROGRAM_WORDS; i++)
+		if (words[i] != item->words[i])
+			printf("#   word %u is %llx and not %llx\n", i,
+			       (unsigned long long)words[i], (unsigned long long)item->words[i]);
+}
+
 static void compare(struct bench *b, struct item *item, unsigned int way, unsigned int s,
 		    const struct state_result *probed)
 {
@@ -374,6 +447,10 @@ static void compare(struct bench *b, struct item *item, unsigned int way, unsign
 	if (state->entry != item->code.address + item->code.site)
 		return;
 	item->hits[way]++;
+	if (way == DRAWN) {
+		compare_words(b, item, state);
+		return;
+	}
 	if (item->handler[way] != KTRAMP_REGS && item->handler[way] != KTRAMP_BPF)
 		return;
 	if (!sight(b, item, way, &seen) || !is_truth(&seen, state)) {
@@ -412,6 +489,22 @@ int check_program(const struct bench *b)
 	return -EIO;
 }
 
+/*
+ * Its detour is the one that its code asks for; or the one that fits all, where the kernel, or
+ * what instrumentation it was built with, leaves that to C.
+ */
+static void check_class(struct bench *b, const struct item *item,
+			const struct ktramp_probe_info *info)
+{
+	b->by_class[info->bpf_class % NR_CLASSES] += item->states;
+	if (info->bpf_class == item->program.class || info->bpf_class == KTRAMP_BPF_FULL)
+		return;
+	if (b->differences++ >= DIFFERENCES)
+		return;
+	explain_probe(b, item, DRAWN);
+	printf("#   class %u, because it %s\n", info->bpf_class, info->bpf_why);
+}
+
 /* Every hit was handled, and nothing else was taken for one. */
 static int check_hits(struct bench *b, unsigned int way)
 {
@@ -428,8 +521,10 @@ static int check_hits(struct bench *b, unsigned int way)
 			return -EIO;
 		b->by_tactic[info.tactic % NR_TACTICS] += item->states;
 		b->entered[info.tactic % NR_TACTICS] += item->states - item->hits[way];
-		if (item->handler[way] != KTRAMP_BPF)
+		if (item->handler[way] != KTRAMP_BPF || way == DRAWN)
 			run = info.hits;
+		if (way == DRAWN)
+			check_class(b, item, &info);
 		if (info.hits == item->hits[way] && run == item->hits[way] && !info.missed)
 			continue;
 		if (b->differences++ < DIFFERENCES) {
@@ -461,10 +556,17 @@ int bench_run(struct bench *b)
 	if (!err)
 		err = execute_bare(b, 0, b->nr);
 	if (!err)
-		err = create_all(b);
+		err = create_all(b, 0, WAYS);
 	for (unsigned int way = 0; !err && way < WAYS; way++)
 		err = one_way(b, way);
 	if (for_all(b, KTRAMP_IOC_DESTROY, 0, WAYS))
+		return -EIO;
+	/* The padding between has no room for springboards of all. */
+	if (!err)
+		err = create_all(b, DRAWN, ALL_WAYS);
+	if (!err)
+		err = one_way(b, DRAWN);
+	if (for_all(b, KTRAMP_IOC_DESTROY, DRAWN, ALL_WAYS))
 		return -EIO;
 	if (!err && !cells_are_written(b)) {
 		printf("# the text is not what it was\n");

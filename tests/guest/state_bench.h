@@ -6,14 +6,18 @@
 #define STATE_BENCH_H
 
 #include "state.h"
+#include "state_program.h"
 
 #define STATES		10	/* of an instruction */
 #define DIFFERENCES	5	/* explained in full */
 #define AT_ENTRIES	(1ULL << 32)	/* numbers of instructions behind functions' entries */
 
-#define WAYS		8
+#define WAYS		8	/* whose probes are there together */
+#define DRAWN		WAYS	/* the one behind them: bpf-jump, each with a program of its own */
+#define ALL_WAYS	(WAYS + 1)
 #define NR_DRAWN	3
 #define NR_HANDLERS	(KTRAMP_BPF + 1)
+#define NR_CLASSES	(KTRAMP_BPF_BARE + 1)
 #define NR_TACTICS	16
 #define NR_REASONS	64
 #define NR_TRAPS	32
@@ -30,7 +34,7 @@ struct way {
 	const char *name;
 };
 
-extern const struct way ways[WAYS];
+extern const struct way ways[ALL_WAYS];
 extern const unsigned int drawn_handlers[NR_DRAWN];
 
 static inline bool way_is_jump(unsigned int way)
@@ -51,6 +55,8 @@ static inline bool way_is_jump(unsigned int way)
  * @pid: the process they are for: this one, or 0
  * @hits: how often each must have been hit
  * @place: the number that the program knows it by
+ * @program: the drawn one
+ * @words: what it must have left
  * @explained: a difference was
  */
 struct item {
@@ -60,11 +66,13 @@ struct item {
 	unsigned int states;
 	struct state_case state[STATES];
 	struct state_result bare[STATES];
-	__u32 probe[WAYS];
-	unsigned int handler[WAYS];
-	unsigned int pid[WAYS];
-	unsigned int hits[WAYS];
+	__u32 probe[ALL_WAYS];
+	unsigned int handler[ALL_WAYS];
+	unsigned int pid[ALL_WAYS];
+	unsigned int hits[ALL_WAYS];
 	unsigned int place;
+	struct program program;
+	uint64_t words[PROGRAM_WORDS];
 	bool explained;
 };
 
@@ -74,6 +82,9 @@ struct item {
  * @state: the test's own module
  * @progs: the program that probes are given, and what it saw
  * @prog: its descriptor
+ * @maps: of drawn programs
+ * @words: theirs, of all cells
+ * @by_class: executions with a drawn program
  * @seed: of everything drawn
  * @where: addresses
  * @forms: what there is to execute
@@ -103,6 +114,9 @@ struct bench {
 	int state;
 	struct progs_bpf *progs;
 	int prog;
+	struct program_maps maps;
+	uint64_t (*words)[PROGRAM_WORDS];
+	unsigned long by_class[NR_CLASSES];
 	uint64_t seed;
 	struct state_info where;
 	struct forms forms;
@@ -112,11 +126,11 @@ struct bench {
 	struct state_result results[STATE_CELLS];
 	unsigned long cases_done, probed, traps, taken, unsafe, differences, explained;
 	unsigned long by_trap[NR_TRAPS];
-	unsigned long by_way[WAYS][NR_HANDLERS];
+	unsigned long by_way[ALL_WAYS][NR_HANDLERS];
 	unsigned long by_tactic[NR_TACTICS];
 	unsigned long entered[NR_TACTICS];
 	unsigned long lost[NR_HANDLERS][17];
-	unsigned long refused[WAYS][NR_REASONS];
+	unsigned long refused[ALL_WAYS][NR_REASONS];
 	char why[NR_REASONS][KTRAMP_WHY_MAX];
 	uint8_t *form_done;
 };

@@ -101,6 +101,10 @@ static void report(const struct bench *b)
 		[KTRAMP_TACTIC_PUN] = "pun", [KTRAMP_TACTIC_FTRACE] = "ftrace",
 		[KTRAMP_TACTIC_SPRINGBOARD] = "springboard",
 	};
+	static const char *const classes[NR_CLASSES] = {
+		[KTRAMP_BPF_FULL] = "full", [KTRAMP_BPF_HELPERS] = "helpers",
+		[KTRAMP_BPF_LIGHT] = "light", [KTRAMP_BPF_BARE] = "bare",
+	};
 	static const char *const traps[NR_TRAPS] = {
 		[DE] = "#DE", [UD] = "#UD", [SS] = "#SS", [GP] = "#GP", [PF] = "#PF",
 	};
@@ -113,12 +117,14 @@ static void report(const struct bench *b)
 			printf(" %lu %s", b->by_trap[i], traps[i] ?: "of another kind");
 	printf("\n");
 	printf("# %lu states more left no stack, and were drawn anew\n", b->unsafe);
-	for (unsigned int way = 0; way < WAYS; way++) {
+	for (unsigned int way = 0; way < ALL_WAYS; way++) {
 		report_way(b, way);
 		for (unsigned int r = 0; r < NR_REASONS; r++)
 			if (b->refused[way][r])
 				printf("# %27lu refused: %s\n", b->refused[way][r], b->why[r]);
 	}
+	for (unsigned int i = 1; i < NR_CLASSES; i++)
+		printf("# a program of class %-7s %7lu executed\n", classes[i], b->by_class[i]);
 	for (unsigned int i = 1; i < NR_TACTICS; i++)
 		if (b->by_tactic[i])
 			printf("# tactic %-12s %7lu executed, %lu entered behind the site\n",
@@ -183,7 +189,7 @@ static int run(struct bench *b, uint64_t number, uint64_t end)
 /* Nothing is refused but what a mechanism cannot do by its nature; all the rest is seen often. */
 static void check_ways(struct __test_metadata *_metadata, const struct bench *b)
 {
-	for (unsigned int way = 0; way < WAYS; way++) {
+	for (unsigned int way = 0; way < ALL_WAYS; way++) {
 		for (unsigned int r = 0; r < NR_REASONS; r++) {
 			if (may_refuse(ways[way].mechanism, r))
 				continue;
@@ -200,6 +206,9 @@ static void check_ways(struct __test_metadata *_metadata, const struct bench *b)
 			}
 		}
 	}
+	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_FULL]);
+	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_LIGHT]);
+	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_BARE]);
 	for (unsigned int i = KTRAMP_TACTIC_COPY; i <= KTRAMP_TACTIC_SPRINGBOARD; i++) {
 		if (i == KTRAMP_TACTIC_FTRACE && !entries_are_there(b))
 			continue;
@@ -356,7 +365,7 @@ static void put(struct bench *b, const uint8_t *insn, enum shape shape)
 	/* No other has this key: registers and numbers are as they are. */
 	form.key = ~0ULL;
 	*item = (struct item){ 0 };
-	for (unsigned int way = 0; way < WAYS; way++)
+	for (unsigned int way = 0; way < ALL_WAYS; way++)
 		item->handler[way] = ways[way].handler ?: KTRAMP_COUNT;
 	if (shape == BEHIND)
 		code_make_behind(&rng, &form, &b->where, b->where.entries[0], &item->code);
