@@ -71,6 +71,8 @@ void p_err(const char *fmt, ...) __printf(1, 2);
 void p_warn(const char *fmt, ...) __printf(1, 2);
 void p_info(const char *fmt, ...) __printf(1, 2);
 int out_line(FILE *to, json_t *steal);	/* complains */
+const char *json_text(const json_t *object, const char *key);
+json_int_t json_count(const json_t *object, const char *key);
 json_t *json_number(double value);
 json_t *json_address(uint64_t address);
 json_t *json_hex(const uint8_t *bytes, size_t n);

@@ -78,6 +78,20 @@ int out_line(FILE *to, json_t *steal)
 	return 0;
 }
 
+/* A field's text, or none. */
+const char *json_text(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
+/* A field's number, or 0. */
+json_int_t json_count(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
 /* An integer where the value is one, so that exact results look exact. */
 json_t *json_number(double value)
 {

@@ -182,8 +182,6 @@ void tree_free(struct xray_calls *calls);
 
 /* ---- xray_json.c: as the files have it ---- */
 
-const char *json_text(const json_t *object, const char *key);
-json_int_t json_count(const json_t *object, const char *key);
 json_t *xray_symbols_json(const struct xray_calls *calls);
 json_t *xray_insns_json(const struct xray_calls *calls);
 json_t *xray_calls_json(const struct xray_calls *calls);

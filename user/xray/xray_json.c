@@ -30,20 +30,6 @@ static const char *const event_kinds[] = {
 	[EVENT_IRET]	  = "iret",
 };
 
-/* A field's text, or none. */
-const char *json_text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "";
-}
-
-/* A field's number, or 0. */
-json_int_t json_count(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static json_t *text_or_null(const char *text)
 {
 	return *text ? json_string(text) : json_null();
