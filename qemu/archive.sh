@@ -85,7 +85,7 @@ archive() {
 		-o Dir::Etc::sourceparts=- -o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts=- \
 		-o "Dir::State::lists=$CACHE/apt/$release/lists" -o Dir::State::status=/dev/null \
 		-o "Dir::Cache=$CACHE/apt/$release/cache" -o APT::Architecture=amd64 \
-		-o APT::Update::Error-Mode=any -o APT::Sandbox::User=root "$@"
+		-o APT::Update::Error-Mode=any -o Acquire::Retries=1 -o APT::Sandbox::User=root "$@"
 }
 
 # update_lists RELEASE: or nothing is changed. What apt says is left in $PRIVATE/update.

@@ -61,7 +61,7 @@ need() {
 # load_kernel NAME: K_release, K_version, K_bzimage, ... of `qemu/kernel NAME`. Scripts that
 # are called from here get the same answer: a name may mean another kernel a moment later,
 # when apt's lists were updated, and a guest must not be put together from two.
-K_release='' K_version='' K_dir='' K_bzimage='' K_vmlinux='' K_kdir='' K_modules='' K_debian='' K_tree=''
+K_release='' K_version='' K_dir='' K_bzimage='' K_vmlinux='' K_kdir='' K_modules='' K_debian='' K_root='' K_tree=''
 load_kernel() {
 	local parts key value
 
