@@ -38,6 +38,8 @@ PREFIX ?= /usr/local
 destdir = $(if $(DESTDIR),$(abspath $(DESTDIR)))
 # Asked once, and only when somebody wants to know.
 BENCH_KERNELS ?= $(eval BENCH_KERNELS := $(shell qemu/series))$(BENCH_KERNELS)
+HISTORY_KERNELS ?= 5.10-cloud-amd64 6.1-cloud-amd64 6.12+deb12-cloud-amd64 \
+	6.12+deb13-cloud-amd64 7.2-cloud-amd64 7.3-cloud-amd64
 
 Q := $(if $(filter 1,$(V)),,@)
 GUEST_KERNEL := $(if $(KDIR),$(abspath $(KDIR)),$(KERNEL))

@@ -16,6 +16,12 @@ bench: deps-build deps-guest user ## benchmark the oldest and newest kernel this
 	$(Q)qemu/bench --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
 		$(or $(GUEST_KERNEL),$(BENCH_KERNELS)) -- $(if $(HITS),--hits $(HITS)) $(ARGS)
 
+.PHONY: history
+history: deps-build deps-guest user ## what a hit costs on every series that Debian ships, beside each other
+	$(Q)qemu/bench --history $(if $(CPU),--cpu $(CPU)) \
+		$(or $(GUEST_KERNEL),$(HISTORY_KERNELS)) -- \
+		$(if $(HITS),--hits $(HITS)) $(ARGS)
+
 .PHONY: report
 report: deps-build deps-guest user ## draw the results as a page, out/report.html; measures what is missing
 	$(Q)[ -s out/bench.jsonl ] || $(MAKE) bench

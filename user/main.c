@@ -20,6 +20,7 @@ static const struct cmd cmds[] = {
 	{ "bpf",	cmd_bpf,	"run your own BPF program at an instruction" },
 	{ "reloc",	cmd_reloc,	"tell what the loader did to a BPF object" },
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
+	{ "history",	cmd_history,	"compare what a hit costs on several kernels, out of files" },
 	{ "xray",	cmd_xray,	"print every instruction of a hit, out of a file" },
 	{ "record",	cmd_record,	"x-ray hits of a site under a command, in a guest" },
 	{ "arming",	cmd_arming,	"measure what it takes to arm many probes" },

@@ -60,13 +60,14 @@ json_t *report_row(const struct dev *dev, const struct run_facts *facts, const s
 {
 	bool ok = row->state == ROW_OK;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o,"
+			 " s:o, s:o, s:o, s:o, s:o}",
 			 "type", "result",
 			 "kernel", facts->uts.release,
 			 "clock", clock_name(dev->info.clock),
 			 "unit", clock_unit(dev->info.clock),
 			 "mechanism", row->mechanism->name,
+			 "number", (json_int_t)row->mechanism->mechanism,
 			 "handler", string_or_null(row->handler ? handler_name(row->handler) : ""),
 			 "target", string_or_null(row->target ? row->target->name : ""),
 			 "site", string_or_null(row->site),

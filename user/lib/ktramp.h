@@ -52,6 +52,7 @@ int cmd_remove(int argc, char **argv);
 int cmd_probes(int argc, char **argv);
 int cmd_arming(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_history(int argc, char **argv);
 int cmd_bpf(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_reloc(int argc, char **argv);
@@ -86,7 +87,7 @@ static inline void free_json(json_t **json)
 }
 
 /* table.c */
-#define TABLE_COLUMNS_MAX	10
+#define TABLE_COLUMNS_MAX	32	/* bits of table.right */
 
 struct table {
 	unsigned int columns;
@@ -454,6 +455,19 @@ json_t *report_run(const struct dev *dev, const struct bench_config *config,
 json_t *report_row(const struct dev *dev, const struct run_facts *facts, const struct row *row);
 int report_table(const struct dev *dev, const struct bench_config *config,
 		 const struct run_facts *facts, const struct row *rows, size_t n);
+
+/* history.c: results of several kernels beside each other */
+struct history;
+
+int history_open(struct history **history);			/* complains */
+int history_add(struct history *history, const char *name);	/* complains; "-": standard input */
+bool history_is_empty(const struct history *history);
+/* Changes of @percent and more are marked. */
+int history_print(struct history *history, double percent);	/* complains */
+int history_lines(struct history *history);			/* complains */
+/* How many rows could not be measured, having complained of each. */
+unsigned int history_errors(const struct history *history);
+void history_close(struct history **history);
 
 /* xray_record.c: in a guest whose QEMU has the plugin */
 #define XRAY_CALLS	4	/* enough for one that finds everything as the one before */
