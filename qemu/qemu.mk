@@ -22,6 +22,11 @@ history: deps-build deps-guest user ## what a hit costs on every series that Deb
 		$(or $(GUEST_KERNEL),$(HISTORY_KERNELS)) -- \
 		$(if $(HITS),--hits $(HITS)) $(ARGS)
 
+# Which those are, for whoever draws them.
+.PHONY: history-kernels
+history-kernels:
+	@printf '%s\n' $(HISTORY_KERNELS)
+
 .PHONY: report
 report: deps-build deps-guest user ## draw the results as a page, out/report.html; measures what is missing
 	$(Q)[ -s out/bench.jsonl ] || $(MAKE) bench
