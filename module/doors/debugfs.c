@@ -6,7 +6,6 @@
 #include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
@@ -127,12 +126,6 @@ static int error_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(error);
 
-/*
- * Reading this file takes ktramp_mutex, and under that other files are read (published.c): no
- * circle, but to lockdep all of seq_file's locks are one.
- */
-static struct lock_class_key probes_lock;
-
 /* As kprobe_events: '>' removes what is there, '>>' adds to it. */
 static int probes_open(struct inode *inode, struct file *file)
 {
@@ -146,8 +139,6 @@ static int probes_open(struct inode *inode, struct file *file)
 	}
 	if (!err)
 		err = single_open(file, probes_show, inode->i_private);
-	if (!err)
-		lockdep_set_class(&((struct seq_file *)file->private_data)->lock, &probes_lock);
 	return err;
 }
 

@@ -19,7 +19,10 @@
  *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
  *   (8) sync: afterwards no CPU takes the int3 any more. Caution as well: it would find its
  *       trap, and (10) comes before anything else changes
- * An int3 mechanism is armed after (3). Disarming is the mirror image:
+ * An int3 mechanism is armed after (3). The kernel's own patchers are locked out (patchers.c) from
+ * the comparison in front of (0) to (3), and from another in front of (5) to (8): not during (4),
+ * because what they patch may not wait for tasks-RCU. Disarming is the mirror image, under the
+ * same locks from the comparison to (15), and again for (17):
  *   (9) int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
  *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
  *   under way, (15) trap.c forgets the int3. A springboard then waits for (16) tasks-RCU: a
@@ -41,7 +44,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/cpu.h>
 #include <linux/module.h>
 #include <asm/text-patching.h>
 
@@ -54,7 +56,7 @@
 #include "hit/probe.h"
 #include "hit/trap.h"
 #include "kernel/lock.h"
-#include "kernel/published.h"
+#include "kernel/patchers.h"
 #include "kernel/text.h"
 #include "native/entry.h"
 
@@ -74,6 +76,13 @@ static bool is_jump(const struct ktramp_probe *p)
 static bool is_entry(const struct ktramp_probe *p)
 {
 	return p->tactic == KTRAMP_TACTIC_FTRACE;
+}
+
+static bool is_empty(const struct ktramp_set *set)
+{
+	unsigned int i = 0;
+
+	return !ktramp_next_in_set(set, &i);
 }
 
 static bool has_done_trap(const struct ktramp_probe *p)
@@ -130,49 +139,30 @@ static int arm_native(struct ktramp_probe *p, struct ktramp_refusal *r)
 /* The jump that a kprobe may become reaches so much further than the kprobe. */
 #define KPROBE_REACH	(JMP32_INSN_SIZE - 1)
 
-/* "ADDRESS  k  SITE  [DISABLED]...": 0 if addresses are kept from us. */
-static void meet(char *line, void *data)
+static void mark_met(unsigned long addr, void *reach)
 {
-	const char *word = strsep(&line, " ");
-	unsigned long addr;
-
-	if (kstrtoul(word, 16, &addr) || !addr)
-		return;
-	/* Of a module that is on its way out: nobody can enable it any more. */
-	if (line && strstr(line, "[GONE]"))
-		return;
-	ktramp_claims_meet(addr, *(unsigned long *)data);
+	ktramp_claims_meet(addr, *(unsigned long *)reach);
 }
 
 /*
  * Which probes of a set meet a kprobe of somebody else, disabled ones included: they change
- * no byte, until somebody enables them.
- *
- * Return: 0, also if the kernel does not tell; -ENOMEM.
+ * no byte, until somebody enables them. Those that admission asked with are nobody else's, and
+ * have been taken back. Under ktramp_patchers_lock().
  */
-static int meet_kprobes(const struct ktramp_set *set, unsigned long reach)
+static void look_for_kprobes(const struct ktramp_set *set, unsigned long reach)
 {
 	struct ktramp_probe *p;
-	bool any = false;
 	unsigned int i;
-	int err;
 
-	ktramp_for_each_in_set(set, i, p) {
+	ktramp_for_each_in_set(set, i, p)
 		p->met = false;
-		any |= is_ours(p);
-	}
-	if (!any)
-		return 0;
-	/* Those that admission asked with are nobody else's. */
-	ktramp_admit_settle();
-	err = ktramp_published_each("list", meet, &reach);
-	return err == -ENOMEM ? err : 0;
+	ktramp_patchers_each_kprobe(mark_met, &reach);
 }
 
 /* ---- arming ---- */
 
-/* May it be armed, as far as it tells itself? Or all there is to do for what is not ours. */
-static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
+/* May it be armed, as far as it tells itself? */
+static int check_ready(const struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	if (p->state == KTRAMP_STUCK)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
@@ -180,7 +170,37 @@ static int arm_begin(struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
-	return is_ours(p) || is_entry(p) ? ktramp_claim(p, r) : arm_native(p, r);
+	return 0;
+}
+
+/* What is not ours is armed by the kernel, which takes the locks of its patchers by itself. */
+static void arm_others(struct ktramp_set *set)
+{
+	struct ktramp_refusal r;
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
+	ktramp_for_each_in_set(set, i, p) {
+		if (p->state == KTRAMP_ARMED) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		r = (struct ktramp_refusal){};
+		err = check_ready(p, &r);
+		if (!err && is_entry(p))
+			err = ktramp_claim(p, &r);
+		else if (!err && !is_ours(p))
+			err = arm_native(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+		else if (!is_ours(p) && !is_entry(p))
+			p->state = KTRAMP_ARMED;
+	}
+	ktramp_entries_arm(set);
+	ktramp_for_each_in_set(set, i, p)
+		if (!is_ours(p))
+			set->probe[i] = NULL;
 }
 
 /*
@@ -223,9 +243,20 @@ static void write_failed(struct ktramp_set *set, unsigned int i, int err)
 					      ERR_PTR(err)), &r);
 }
 
+static bool has_springboard(const struct ktramp_probe *p)
+{
+	u8 jump[KTRAMP_JMP_SIZE];
+
+	if (!p->springboard)
+		return true;
+	ktramp_springboard_jump(p, jump);
+	return ktramp_text_equals(p->springboard->addr, jump, sizeof(jump));
+}
+
+/* Nothing leads there any more. What somebody else has put there meanwhile is his. */
 static void restore_padding(const struct ktramp_probe *p)
 {
-	if (p->springboard)
+	if (p->springboard && has_springboard(p))
 		write_surely(p->springboard->addr, p->springboard->before,
 			     sizeof(p->springboard->before));
 }
@@ -241,7 +272,8 @@ static int write_springboard(const struct ktramp_probe *p)
 	ktramp_springboard_jump(p, jump);
 	err = ktramp_text_write(p->springboard->addr, jump, sizeof(jump));
 	if (err)
-		restore_padding(p);
+		write_surely(p->springboard->addr, p->springboard->before,
+			     sizeof(p->springboard->before));
 	return err;
 }
 
@@ -249,9 +281,11 @@ static int write_springboard(const struct ktramp_probe *p)
  * Steps (0) and (1). On an instruction with a kprobe that is enabled later, the kernel would
  * write over ours, or go on in the middle of it.
  */
-static int arm_known(struct ktramp_probe *p, int err, struct ktramp_refusal *r)
+static int arm_known(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
-	if (!err && p->met)
+	int err = 0;
+
+	if (p->met)
 		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				    "somebody else has a kprobe there, enabled or not: it must go first");
 	if (!err)
@@ -310,115 +344,20 @@ static int arm_int3(struct ktramp_probe *p)
 	return err;
 }
 
-/**
- * ktramp_set_arm() - arm a set of probes
- * @set: the probes; failures are recorded in it
- *
- * Context: process, under ktramp_mutex; sleeps for grace periods if it has jumps.
- */
-void ktramp_set_arm(struct ktramp_set *set)
+/* What stands at the site of an armed probe, as far as nobody else wrote there. */
+static void expected(const struct ktramp_probe *p, u8 *bytes)
 {
-	struct ktramp_refusal r = {};
-	bool jumps = false, wait = false;
-	u8 jump[KTRAMP_JUMP_MAX];
-	struct ktramp_probe *p;
 	unsigned int i;
-	int err, met;
 
-	lockdep_assert_held(&ktramp_mutex);
-	ktramp_for_each_in_set(set, i, p) {
-		if (p->state == KTRAMP_ARMED) {
-			set->probe[i] = NULL;
-			continue;
-		}
-		r = (struct ktramp_refusal){};
-		err = arm_begin(p, &r);
-		if (err)
-			ktramp_set_fail(set, i, err, &r);
-		else if (!is_ours(p) && !is_entry(p))
-			p->state = KTRAMP_ARMED;
-	}
-	ktramp_entries_arm(set);
-	met = meet_kprobes(set, KPROBE_REACH);
-	/* (0), (1) */
-	ktramp_for_each_in_set(set, i, p) {
-		if (!is_ours(p))
-			continue;
-		r = (struct ktramp_refusal){};
-		err = arm_known(p, met, &r);
-		if (err)
-			ktramp_set_fail(set, i, err, &r);
-	}
-	ktramp_text_sync();
-	/* (2) */
-	ktramp_for_each_in_set(set, i, p) {
-		if (!is_ours(p))
-			continue;
-		err = arm_int3(p);
-		if (err) {
-			r = (struct ktramp_refusal){};
-			ktramp_set_fail(set, i, err, &r);
-			continue;
-		}
-		jumps |= is_jump(p);
-		wait |= is_jump(p) && p->nr_displaced > 1;
-	}
-	/* (3) */
-	ktramp_text_sync();
-	if (!jumps)
+	memcpy(bytes, p->before, KTRAMP_REGION_MAX);
+	if (p->jumps)
+		ktramp_detour_jump(p, bytes);
+	if (!p->jumps || p->halted)
+		bytes[0] = int3;
+	if (p->jumps)
 		return;
-	/* (4) */
-	if (wait)
-		ktramp_text_wait();
-	/* (5) */
-	ktramp_for_each_in_set(set, i, p) {
-		if (!is_jump(p))
-			continue;
-		ktramp_detour_jump(p, jump);
-		err = write_rest(p, jump);
-		if (err)
-			write_failed(set, i, err);
-	}
-	/* (6) */
-	ktramp_text_sync();
-	/* (7) */
-	ktramp_for_each_in_set(set, i, p) {
-		if (!is_jump(p))
-			continue;
-		ktramp_detour_jump(p, jump);
-		err = write_head(p, jump[0]);
-		if (err)
-			write_failed(set, i, err);
-	}
-	/* (8) */
-	ktramp_text_sync();
-}
-
-/**
- * ktramp_probe_abandon() - count a probe as disarmed, its text being on its way out
- * @p: the probe, armed or stuck
- *
- * Context: process, under ktramp_mutex.
- */
-void ktramp_probe_abandon(struct ktramp_probe *p)
-{
-	lockdep_assert_held(&ktramp_mutex);
-	unhash(p);
-	ktramp_unclaim(p);
-	/* What held the module while it was stuck. */
-	if (p->state == KTRAMP_STUCK)
-		module_put(THIS_MODULE);
-	p->state = KTRAMP_DISARMED;
-}
-
-static bool has_springboard(const struct ktramp_probe *p)
-{
-	u8 jump[KTRAMP_JMP_SIZE];
-
-	if (!p->springboard)
-		return true;
-	ktramp_springboard_jump(p, jump);
-	return ktramp_text_equals(p->springboard->addr, jump, sizeof(jump));
+	for (i = 0; p->pins && i < p->pins->nr; i++)
+		bytes[p->pins->pin[i].trap.addr - ktramp_probe_addr(p)] = int3;
 }
 
 /*
@@ -436,11 +375,7 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 
 	if (ktramp_text_read(bytes, ktramp_probe_addr(p), ktramp_claimed(p)))
 		return -EFAULT;
-	memcpy(bytes, p->before, sizeof(bytes));
-	if (is_jump(p))
-		ktramp_detour_jump(p, bytes);
-	else
-		bytes[0] = int3;
+	expected(p, bytes);
 	if (!p->met && ktramp_text_equals(ktramp_probe_addr(p), bytes, ktramp_claimed(p)) &&
 	    has_springboard(p)) {
 		if (p->state == KTRAMP_STUCK)
@@ -453,15 +388,154 @@ static int check_armed(struct ktramp_probe *p, struct ktramp_refusal *r)
 			     "someone else %s this probe; remove theirs first", who);
 }
 
+/* Steps (0) to (3), and what they rely on. */
+static void plant_int3s(struct ktramp_set *set)
+{
+	struct ktramp_refusal r;
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
+	ktramp_for_each_in_set(set, i, p) {
+		r = (struct ktramp_refusal){};
+		err = ktramp_claim(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+	}
+	look_for_kprobes(set, KPROBE_REACH);
+	/* (0), (1) */
+	ktramp_for_each_in_set(set, i, p) {
+		r = (struct ktramp_refusal){};
+		err = arm_known(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+	}
+	ktramp_text_sync();
+	/* (2) */
+	ktramp_for_each_in_set(set, i, p) {
+		r = (struct ktramp_refusal){};
+		err = arm_int3(p);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+	}
+	/* (3) */
+	ktramp_text_sync();
+}
+
+/* Steps (5) to (8), for what is left of the set, and what they rely on. */
+static void write_jumps(struct ktramp_set *set)
+{
+	struct ktramp_refusal r;
+	u8 jump[KTRAMP_JUMP_MAX];
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
+	look_for_kprobes(set, 0);
+	ktramp_for_each_in_set(set, i, p) {
+		r = (struct ktramp_refusal){};
+		err = check_armed(p, &r);
+		if (err)
+			ktramp_set_fail(set, i, err, &r);
+	}
+	/* (5) */
+	ktramp_for_each_in_set(set, i, p) {
+		ktramp_detour_jump(p, jump);
+		err = write_rest(p, jump);
+		if (err)
+			write_failed(set, i, err);
+	}
+	/* (6) */
+	ktramp_text_sync();
+	/* (7) */
+	ktramp_for_each_in_set(set, i, p) {
+		ktramp_detour_jump(p, jump);
+		err = write_head(p, jump[0]);
+		if (err)
+			write_failed(set, i, err);
+		else
+			p->jumps = true;
+		p->halted = false;
+	}
+	/* (8) */
+	ktramp_text_sync();
+}
+
+/* Only jumps go on behind (3). Return: are there any, and is one to wait (4) for? */
+static bool keep_jumps(struct ktramp_set *set, bool *wait)
+{
+	struct ktramp_probe *p;
+	bool any = false;
+	unsigned int i;
+
+	*wait = false;
+	ktramp_for_each_in_set(set, i, p) {
+		if (!is_jump(p)) {
+			set->probe[i] = NULL;
+			continue;
+		}
+		any = true;
+		*wait |= p->nr_displaced > 1;
+	}
+	return any;
+}
+
+/**
+ * ktramp_set_arm() - arm a set of probes
+ * @set: the probes; failures are recorded in it
+ *
+ * Context: process, under ktramp_mutex; sleeps for grace periods if it has jumps.
+ */
+void ktramp_set_arm(struct ktramp_set *set)
+{
+	bool wait;
+
+	lockdep_assert_held(&ktramp_mutex);
+	arm_others(set);
+	if (is_empty(set))
+		return;
+	ktramp_admit_settle();
+	ktramp_patchers_lock();
+	plant_int3s(set);
+	ktramp_patchers_unlock();
+	if (!keep_jumps(set, &wait))
+		return;
+	/* (4) */
+	if (wait)
+		ktramp_text_wait();
+	ktramp_patchers_lock();
+	write_jumps(set);
+	ktramp_patchers_unlock();
+}
+
+/**
+ * ktramp_probe_abandon() - count a probe as disarmed, its text being on its way out
+ * @p: the probe, armed or stuck
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_probe_abandon(struct ktramp_probe *p)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	unhash(p);
+	ktramp_unclaim(p);
+	/* What held the module while it was stuck. */
+	if (p->state == KTRAMP_STUCK)
+		module_put(THIS_MODULE);
+	p->state = KTRAMP_DISARMED;
+	p->jumps = false;
+}
+
 /**
  * ktramp_probe_suspend() - let hits of an armed jump come by an int3
  * @p: the probe
  * @r: (out) the refusal
  *
- * Afterwards @p->resume and its pins', and what its handler runs, may change.
+ * Afterwards @p->resume and its pins', and what its handler runs, may change. Until
+ * ktramp_probe_resume() the other patchers are locked out.
  *
  * Context: process, under ktramp_mutex; sleeps for a grace period if there is a springboard.
- * Return: 0, and ktramp_probe_resume() must follow; -EILSEQ the bytes are not ours; -ENOMEM.
+ * Return: 0, and ktramp_probe_resume() must follow; -EILSEQ the bytes are not ours.
  */
 int ktramp_probe_suspend(struct ktramp_probe *p, struct ktramp_refusal *r)
 {
@@ -469,20 +543,30 @@ int ktramp_probe_suspend(struct ktramp_probe *p, struct ktramp_refusal *r)
 	int err;
 
 	lockdep_assert_held(&ktramp_mutex);
-	err = meet_kprobes(&set, 0);
-	if (!err)
-		err = check_armed(p, r);
-	if (err)
-		return err;
-	p->state = KTRAMP_ARMED;
-	/* (18) */
-	write_surely(ktramp_probe_addr(p), &int3, sizeof(int3));
-	/* (19) */
+	ktramp_admit_settle();
+	ktramp_patchers_lock();
+	/* The CPUs that come to the new detour fetch what was written. */
 	ktramp_text_sync();
-	/* (20) */
-	if (p->springboard)
+	look_for_kprobes(&set, 0);
+	err = check_armed(p, r);
+	if (!err && p->jumps) {
+		/* (18) */
+		err = write_head(p, int3);
+		p->halted = true;
+		/* (19) */
+		ktramp_text_sync();
+	}
+	if (!err && p->jumps && p->springboard) {
+		ktramp_patchers_unlock();
+		/* (20) */
 		ktramp_text_wait();
-	return 0;
+		ktramp_patchers_lock();
+		look_for_kprobes(&set, 0);
+		err = check_armed(p, r);
+	}
+	if (err)
+		ktramp_patchers_unlock();
+	return err;
 }
 
 /**
@@ -496,19 +580,24 @@ void ktramp_probe_resume(struct ktramp_probe *p)
 {
 	u8 jump[KTRAMP_JUMP_MAX];
 
-	/* (22) */
-	if (p->springboard) {
-		ktramp_springboard_jump(p, jump);
-		write_surely(p->springboard->addr, jump, KTRAMP_JMP_SIZE);
+	/* It may be left at its int3, by somebody who came at (4). */
+	if (p->jumps) {
+		/* (22) */
+		if (p->springboard) {
+			ktramp_springboard_jump(p, jump);
+			write_surely(p->springboard->addr, jump, KTRAMP_JMP_SIZE);
+		}
+		ktramp_detour_jump(p, jump);
+		write_rest(p, jump);
+		/* (23) */
+		ktramp_text_sync();
+		/* (24) */
+		write_head(p, jump[0]);
+		p->halted = false;
+		/* (25) */
+		ktramp_text_sync();
 	}
-	ktramp_detour_jump(p, jump);
-	write_rest(p, jump);
-	/* (23) */
-	ktramp_text_sync();
-	/* (24) */
-	write_surely(ktramp_probe_addr(p), jump, 1);
-	/* (25) */
-	ktramp_text_sync();
+	ktramp_patchers_unlock();
 }
 
 static void disarm_native(struct ktramp_probe *p)
@@ -521,22 +610,12 @@ static void disarm_native(struct ktramp_probe *p)
 	p->state = KTRAMP_DISARMED;
 }
 
-/**
- * ktramp_set_disarm() - disarm a set of probes
- * @set: the probes; failures are recorded in it. Those disarmed here stay in @set->probe,
- *	the others become NULL
- *
- * Context: process, under ktramp_mutex.
- */
-void ktramp_set_disarm(struct ktramp_set *set)
+/* What is not ours. Those of a set that ftrace made go together. */
+static void disarm_others(struct ktramp_set *set)
 {
-	struct ktramp_refusal r = {};
 	struct ktramp_probe *p;
-	bool jumps = false, springboards = false;
 	unsigned int i;
-	int err;
 
-	lockdep_assert_held(&ktramp_mutex);
 	ktramp_for_each_in_set(set, i, p) {
 		if (p->state != KTRAMP_ARMED && p->state != KTRAMP_STUCK) {
 			set->probe[i] = NULL;
@@ -554,44 +633,67 @@ void ktramp_set_disarm(struct ktramp_set *set)
 			set->probe[i] = NULL;
 		}
 	}
-	/* What must be disarmed is; memory that is missing for the moment is waited for. */
-	while (meet_kprobes(set, 0) == -ENOMEM)
-		schedule_timeout_uninterruptible(1);
+}
+
+/* Is it all there still? And step (9). What is not, leaves the set. */
+static void take_heads(struct ktramp_set *set)
+{
+	struct ktramp_refusal r = {};
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
+	look_for_kprobes(set, 0);
 	ktramp_for_each_in_set(set, i, p) {
 		err = check_armed(p, &r);
 		if (err == -EFAULT) {
 			ktramp_probe_abandon(p);
 			set->probe[i] = NULL;
-			continue;
-		}
-		if (err) {
+		} else if (err) {
 			ktramp_set_fail(set, i, err, &r);
-			continue;
-		}
-		/* (9) */
-		if (is_jump(p))
+		} else if (p->jumps) {
 			err = write_head(p, int3);
-		if (err) {
-			write_failed(set, i, err);
-			continue;
-		}
-		jumps |= is_jump(p);
-		springboards |= !!p->springboard;
-	}
-	if (jumps) {
-		/* (10) */
-		ktramp_text_sync();
-		/* (11) */
-		ktramp_for_each_in_set(set, i, p) {
-			if (!is_jump(p))
-				continue;
-			err = write_rest(p, p->before);
 			if (err)
 				write_failed(set, i, err);
 		}
-		/* (12) */
-		ktramp_text_sync();
 	}
+}
+
+/* Steps (10) to (12). */
+static void take_jumps(struct ktramp_set *set)
+{
+	struct ktramp_probe *p;
+	bool jumps = false;
+	unsigned int i;
+	int err;
+
+	ktramp_for_each_in_set(set, i, p)
+		jumps |= p->jumps;
+	if (!jumps)
+		return;
+	/* (10) */
+	ktramp_text_sync();
+	/* (11) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!p->jumps)
+			continue;
+		err = write_rest(p, p->before);
+		if (err)
+			write_failed(set, i, err);
+		else
+			p->jumps = false;
+	}
+	/* (12) */
+	ktramp_text_sync();
+}
+
+/* Steps (13) to (15). */
+static void take_int3s(struct ktramp_set *set)
+{
+	struct ktramp_probe *p;
+	unsigned int i;
+	int err;
+
 	/* (13) */
 	ktramp_for_each_in_set(set, i, p) {
 		err = write_pins(p, false) ?: write_head(p, p->before[0]);
@@ -605,12 +707,47 @@ void ktramp_set_disarm(struct ktramp_set *set)
 		unhash(p);
 		p->state = KTRAMP_DISARMED;
 	}
+}
+
+/* Steps (16) and (17), where there are any. */
+static void take_springboards(struct ktramp_set *set)
+{
+	struct ktramp_probe *p;
+	bool any = false;
+	unsigned int i;
+
+	ktramp_for_each_in_set(set, i, p)
+		any |= !!p->springboard;
 	/* (16) */
-	if (springboards)
+	if (any)
 		ktramp_text_wait();
 	/* (17) */
+	ktramp_patchers_lock();
 	ktramp_for_each_in_set(set, i, p) {
 		restore_padding(p);
 		ktramp_unclaim(p);
 	}
+	ktramp_patchers_unlock();
+}
+
+/**
+ * ktramp_set_disarm() - disarm a set of probes
+ * @set: the probes; failures are recorded in it. Those disarmed here stay in @set->probe,
+ *	the others become NULL
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_set_disarm(struct ktramp_set *set)
+{
+	lockdep_assert_held(&ktramp_mutex);
+	disarm_others(set);
+	if (is_empty(set))
+		return;
+	ktramp_admit_settle();
+	ktramp_patchers_lock();
+	take_heads(set);
+	take_jumps(set);
+	take_int3s(set);
+	ktramp_patchers_unlock();
+	take_springboards(set);
 }

@@ -19,6 +19,7 @@
 #include "hit/mechanism.h"
 #include "hit/trap.h"
 #include "kernel/lock.h"
+#include "kernel/patchers.h"
 #include "kernel/slot.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
@@ -126,6 +127,9 @@ static int plan_at(struct ktramp_probe *p, const struct ktramp_mechanism_ops *op
 	if (ctx->blind && ktramp_probe_is_jump(p))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_INDIRECT,
 				     "this kernel hides its jump labels and exception tables (CONFIG_KALLSYMS_ALL)");
+	if (ktramp_probe_is_jump(p) && !ktramp_patchers_known())
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HIDDEN,
+				     "this kernel hides the locks of its own patchers (CONFIG_KALLSYMS_ALL): an int3 mechanism serves");
 	p->insn_len = site->insn.len;
 	p->region = site->insn.len;
 	p->nr_displaced = 1;

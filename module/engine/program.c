@@ -107,8 +107,6 @@ static int give(struct ktramp_probe *p, struct bpf_prog *prog, struct ktramp_ref
 	if (err)
 		return err;
 	if (leads_to_detour(p)) {
-		/* The CPUs that come there fetch what was written. */
-		ktramp_text_sync();
 		err = ktramp_probe_suspend(p, r);
 		if (err) {
 			ktramp_slot_free(to.code, to.len);

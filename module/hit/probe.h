@@ -113,6 +113,8 @@ struct ktramp_springboard {
  * @nr_displaced: instructions displaced
  * @ref: the list's, and those of whoever looks at it
  * @in_set: already in the batch that is being put together
+ * @jumps: the jump stands, not only its int3
+ * @halted: but for byte 0, which is an int3 while it is led elsewhere
  * @met: somebody else has a kprobe on its bytes: valid while its set is armed or disarmed
  * @hashed: @trap is in the trap table
  * @done_hashed: so is @done, from the first arming until the probe is freed
@@ -158,6 +160,8 @@ struct ktramp_probe {
 	bool hashed;
 	bool done_hashed;
 	bool in_set;
+	bool jumps;
+	bool halted;
 	bool met;
 	u8 before[KTRAMP_REGION_MAX];
 };

@@ -3,23 +3,22 @@
  * Which functions of the kernel itself may have no kprobe.
  *
  * register_kprobe() looks through all jump labels, static calls and BUGs before it says that
- * a function may be probed: two million instructions. The list that it asks, too, is published
- * in debugfs/kprobes/blacklist (Documentation/trace/kprobes.rst). Its part about the kernel
- * itself is complete when the kernel has booted: what comes and goes later is about modules.
- * So it is read once, in the words that everybody reads.
+ * a function may be probed: two million instructions. The list that it asks, too, is found by
+ * its name (kernel/kprobes.c, kprobe_blacklist). Its part about the kernel itself is complete
+ * when the kernel has booted: what comes and goes later is about modules. So it is copied once.
  *
- * Without it, with debugfs not mounted, or kptr_restrict at 2, register_kprobe() is asked for each
- * function (admit.c).
+ * Where it is hidden, register_kprobe() is asked for each function (admit.c).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
+#include <linux/kprobes.h>
 #include <linux/mm.h>
-#include <linux/string.h>
 #include <linux/sort.h>
 
 #include "kernel/blacklist.h"
-#include "kernel/published.h"
+#include "kernel/patchers.h"
+#include "kernel/symbol.h"
 
 struct area {
 	unsigned long start;
@@ -52,46 +51,40 @@ static void merge(void)
 	nr_areas = last + 1;
 }
 
-static void count_area(char *line, void *room)
+/* Under ktramp_patchers_lock(). */
+static int copy_list(const struct list_head *list)
 {
-	(*(unsigned int *)room)++;
-}
-
-/* "0xSTART-0xEND\tNAME", where both are 0 if addresses are kept from us. */
-static void add_area(char *line, void *room)
-{
-	struct area area;
-
-	if (nr_areas < *(unsigned int *)room &&
-	    sscanf(line, "0x%lx-0x%lx", &area.start, &area.end) == 2 && area.start < area.end)
-		areas[nr_areas++] = area;
-}
-
-/*
- * Read twice, so that memory is asked for here and not in the worker, where nobody can make it
- * fail. A list with lines that say nothing, or of another length than a moment ago, is none.
- */
-static int read_list(void)
-{
+	const struct kprobe_blacklist_entry *entry;
 	unsigned int room = 0;
-	int err = ktramp_published_each("blacklist", count_area, &room);
 
-	if (err)
-		return err;
+	list_for_each_entry(entry, list, list)
+		room++;
 	areas = room ? kvcalloc(room, sizeof(*areas), GFP_KERNEL) : NULL;
 	if (!areas)
 		return room ? -ENOMEM : -ENODATA;
-	err = ktramp_published_each("blacklist", add_area, &room);
-	if (err)
-		return err;
-	if (nr_areas != room)
-		return -EINVAL;
+	list_for_each_entry(entry, list, list)
+		areas[nr_areas++] = (struct area){ entry->start_addr, entry->end_addr };
 	merge();
 	return 0;
 }
 
+static int read_list(void)
+{
+	const struct list_head *list;
+	int err = -ENOENT;
+
+	if (ktramp_patchers_known())
+		err = ktramp_symbol_find("kprobe_blacklist", (unsigned long *)&list);
+	if (err)
+		return err;
+	ktramp_patchers_lock();
+	err = copy_list(list);
+	ktramp_patchers_unlock();
+	return err;
+}
+
 /**
- * ktramp_blacklist_init() - read the list, if the kernel shows it
+ * ktramp_blacklist_init() - copy the list, if the kernel shows it
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM. A list that cannot be had is no error.

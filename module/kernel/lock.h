@@ -6,13 +6,15 @@
  *
  *   the kernel's module notifier chain (unload.c is called under it)
  *     ktramp_mutex
- *       kprobe_mutex (in register_kprobe() and unregister_kprobe())
- *         cpus_read_lock() (ktramp_text_sync())
- *           text_mutex (in the kernel's own patching)
+ *       kprobe_mutex (patchers.c, and in register_kprobe() and unregister_kprobe())
+ *         cpus_read_lock() (patchers.c)
+ *           text_mutex (patchers.c, and in the kernel's own patching)
  *   slot_mutex (slot.c) is taken under any of these or none, and nothing under it. The mutexes
  *   of bench.c and debugfs.c are outside ktramp_mutex.
  *
- * ktramp_mutex sleeps, also for grace periods. The trap path and the handlers take no lock.
+ * ktramp_mutex sleeps, also for grace periods; what patchers.c takes is not held for one. ftrace
+ * has locks of its own outside text_mutex, and register_kprobe() takes all three: neither is called
+ * under them. The trap path and the handlers take no lock.
  */
 #ifndef KTRAMP_LOCK_H
 #define KTRAMP_LOCK_H

@@ -6,7 +6,6 @@
  * second, writable mapping of it that lives no longer than the write. Order and
  * waiting are the caller's: ktramp_probes_arm() has the protocol.
  */
-#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/security.h>
@@ -170,13 +169,11 @@ static void sync_one_cpu(void *unused)
  * A CPU on its way up or down executes kernel text but gets no IPI, hence the lock: what
  * is on its way has arrived, and what starts later fetches what is there then.
  *
- * Context: process, may sleep.
+ * Context: process, may sleep; under cpus_read_lock(), which ktramp_patchers_lock() takes.
  */
 void ktramp_text_sync(void)
 {
-	cpus_read_lock();
 	on_each_cpu(sync_one_cpu, NULL, 1);
-	cpus_read_unlock();
 }
 
 /**

@@ -150,6 +150,7 @@ enum ktramp_state {
  * @KTRAMP_R_RECURSION: runs before ktramp's own handler can, or is part of it
  * @KTRAMP_R_NO_PROGRAM: the probe's handler is a BPF program, and it has none
  * @KTRAMP_R_PROGRAM: the BPF program is none that can run here
+ * @KTRAMP_R_HIDDEN: the kernel hides the locks of its own patchers
  */
 enum ktramp_reason {
 	KTRAMP_R_NONE		= 0,
@@ -180,6 +181,7 @@ enum ktramp_reason {
 	KTRAMP_R_RECURSION	= 25,
 	KTRAMP_R_NO_PROGRAM	= 30,
 	KTRAMP_R_PROGRAM	= 31,
+	KTRAMP_R_HIDDEN		= 32,
 };
 
 /**

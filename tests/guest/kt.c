@@ -357,16 +357,21 @@ void kt_shell(const char *command, struct kt_output *o)
 		o->err[0] = '\0';
 }
 
-int kt_insmod(const char *path)
+int kt_insmod_with(const char *path, const char *parameters)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0))
+	if (syscall(SYS_finit_module, fd, parameters, 0))
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int kt_insmod(const char *path)
+{
+	return kt_insmod_with(path, "");
 }
 
 int kt_open_window(void)
@@ -379,6 +384,11 @@ int kt_open_window(void)
 int kt_load_module(void)
 {
 	return kt_insmod(MODULE);
+}
+
+int kt_load_module_with(const char *parameters)
+{
+	return kt_insmod_with(MODULE, parameters);
 }
 
 int kt_unload_module(void)

@@ -79,6 +79,7 @@ bool kt_kprobe_listed(unsigned long long address, char *line, size_t size);
 int kt_insmod(const char *path);
 int kt_open_window(void);
 int kt_load_module(void);
+int kt_load_module_with(const char *parameters);
 int kt_unload_module(void);
 
 #endif /* KT_H */

@@ -15,6 +15,7 @@
  * takes its time.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -479,6 +480,137 @@ TEST_F_TIMEOUT(load, arms_while_a_cpu_goes_and_comes_back, 180)
 		while (hits_of(self->fd, ids[i]) <= hits)
 			let_others_run();
 	}
+}
+
+/* ---- somebody else, at the same instruction ---- */
+
+#define RIVAL		"/lib/modules/ktramp_rival.ko"
+#define RIVAL_DEVICE	"/dev/ktramp_rival"
+#define HITS		20
+#define TRIES		10000
+
+struct rival {
+	pthread_t thread;
+	atomic_bool stop;
+	char address[32];
+	unsigned int accepted, refused;
+	int err;	/* of a kind that the kernel does not refuse a kprobe with */
+};
+
+static void *register_kprobes(void *arg)
+{
+	struct rival *r = arg;
+	int fd = open(RIVAL_DEVICE, O_WRONLY | O_CLOEXEC);
+
+	kt_pin(1);
+	r->err = fd < 0 ? -errno : 0;
+	while (!r->err && !atomic_load(&r->stop)) {
+		if (write(fd, r->address, strlen(r->address)) > 0)
+			r->accepted++;
+		else if (errno == EILSEQ || errno == EINVAL || errno == EBUSY)
+			r->refused++;
+		else
+			r->err = -errno;
+	}
+	close(fd);
+	return NULL;
+}
+
+FIXTURE(duel) {
+	int fd;
+	int target;
+	struct ktramp_target_info before;
+	struct rival rival;
+};
+
+FIXTURE_VARIANT(duel) {
+	unsigned int mechanism;
+	const char *target;
+	unsigned int rounds;
+};
+
+/* The first waits for tasks each time. */
+FIXTURE_VARIANT_ADD(duel, jump) { KTRAMP_JUMP, "lea", 40 };
+FIXTURE_VARIANT_ADD(duel, jump_over_one) { KTRAMP_JUMP, "lea7", 400 };
+FIXTURE_VARIANT_ADD(duel, boost) { KTRAMP_INT3_BOOST, "lea", 1000 };
+
+FIXTURE_SETUP(duel)
+{
+	int err = kt_insmod(RIVAL);
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "this machine has one CPU");
+	ASSERT_TRUE(!err || err == -EEXIST);
+	self->fd = kt_open();
+	self->target = kt_target_index(self->fd, variant->target);
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &self->before));
+	snprintf(self->rival.address, sizeof(self->rival.address), "%llx",
+		 (unsigned long long)self->before.address);
+	kt_pin(0);
+}
+
+FIXTURE_TEARDOWN(duel)
+{
+	close(self->fd);
+}
+
+/* Theirs may be on top of ours: it goes at once. */
+static int disarm_at_last(int fd, int id)
+{
+	int err = -EILSEQ;
+
+	for (unsigned int i = 0; i < TRIES && err == -EILSEQ; i++) {
+		err = kt_disarm(fd, id);
+		if (err)
+			let_others_run();
+	}
+	return err;
+}
+
+/*
+ * A kprobe comes and goes at the instruction that ours is armed and disarmed at. Whoever comes
+ * second is refused, or works on top of the first: no hit is lost, and no byte.
+ */
+TEST_F_TIMEOUT(duel, is_lost_by_nobody, 300)
+{
+	unsigned int rounds = part_of(variant->rounds), armed = 0, refused = 0;
+	int id = kt_create(self->fd, variant->target, variant->mechanism);
+	struct ktramp_target_info after;
+	struct ktramp_run run;
+	__u64 hits;
+	int err;
+
+	ASSERT_LT(0, id);
+	pthread_create(&self->rival.thread, NULL, register_kprobes, &self->rival);
+	for (unsigned int i = 0; i < rounds || !armed || !refused; i++) {
+		err = kt_arm(self->fd, id);
+		if (err) {
+			/* Theirs was there first, or came while we waited for tasks. */
+			ASSERT_TRUE(err == -EBUSY || err == -EILSEQ) TH_LOG("%s", strerror(-err));
+			ASSERT_EQ(0, disarm_at_last(self->fd, id)) TH_LOG("in round %u", i);
+			refused++;
+			continue;
+		}
+		armed++;
+		hits = hits_of(self->fd, id);
+		ASSERT_EQ(0, kt_run(self->fd, self->target, 0, HITS, 0, &run));
+		EXPECT_EQ(0, run.wrong);
+		ASSERT_EQ(hits + HITS, hits_of(self->fd, id)) TH_LOG("in round %u", i);
+		ASSERT_EQ(0, disarm_at_last(self->fd, id)) TH_LOG("in round %u", i);
+	}
+	atomic_store(&self->rival.stop, true);
+	pthread_join(self->rival.thread, NULL);
+	EXPECT_EQ(0, self->rival.err);
+	EXPECT_LT(0, self->rival.accepted);
+	EXPECT_LT(0, armed);
+	EXPECT_LT(0, refused);
+	TH_LOG("armed %u, refused %u; theirs accepted %u, refused %u", armed, refused,
+	       self->rival.accepted, self->rival.refused);
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &after));
+	EXPECT_EQ(0, memcmp(self->before.bytes, after.bytes, sizeof(after.bytes)));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, HITS, 0, &run));
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(0, kt_destroy(self->fd, id));
 }
 
 /* Not in a fixture: what holds the device open would keep the module from going. */

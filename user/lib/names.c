@@ -88,6 +88,7 @@ static const struct {
 	[KTRAMP_R_RECURSION]	= { "recursion", true },
 	[KTRAMP_R_NO_PROGRAM]	= { "no-program", false },
 	[KTRAMP_R_PROGRAM]	= { "program", true },
+	[KTRAMP_R_HIDDEN]	= { "hidden", true },
 };
 
 static const struct {
