@@ -12,7 +12,6 @@
 #include "kt.h"
 
 #define BLACKLIST	"/sys/kernel/debug/kprobes/blacklist"
-#define KPTR_RESTRICT	"/proc/sys/kernel/kptr_restrict"
 #define SAMPLE		400
 
 struct sites {
@@ -78,20 +77,16 @@ static unsigned int choose(struct sites *sites, unsigned int step)
 
 FIXTURE(admission) {
 	int fd;
-	char kptr_restrict[8];
 };
 
 FIXTURE_SETUP(admission)
 {
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
-	ASSERT_LT(0, kt_read_file(KPTR_RESTRICT, self->kptr_restrict,
-				  sizeof(self->kptr_restrict)));
 }
 
 FIXTURE_TEARDOWN(admission)
 {
-	kt_write_file(KPTR_RESTRICT, self->kptr_restrict);
 	close(self->fd);
 }
 
@@ -184,8 +179,8 @@ TEST_F_TIMEOUT(admission, says_what_register_kprobe_says, 240)
 }
 
 /*
- * On a kernel that hides its patchers' locks and tables, jumps are refused. The rest is asked of the
- * kernel function by function, which is slow, and says the same.
+ * On a kernel that hides its patchers' locks and tables, jumps are refused. The rest is asked of
+ * the kernel function by function, which is slow, and says the same.
  */
 TEST_F_TIMEOUT(admission, does_without_what_the_kernel_hides, 120)
 {
