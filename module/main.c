@@ -15,6 +15,7 @@
 #include "engine/registry.h"
 #include "hit/trap.h"
 #include "kernel/blacklist.h"
+#include "kernel/namesake.h"
 #include "kernel/patchers.h"
 #include "kernel/slot.h"
 #include "kernel/target.h"
@@ -115,6 +116,7 @@ undo_traps:
 	ktramp_context_exit();
 undo_blacklist:
 	ktramp_blacklist_exit();
+	ktramp_namesakes_exit();
 	return err;
 }
 
@@ -135,6 +137,7 @@ static void __exit ktramp_exit(void)
 	ktramp_admit_exit();
 	ktramp_context_exit();
 	ktramp_blacklist_exit();
+	ktramp_namesakes_exit();
 }
 
 module_init(ktramp_init);

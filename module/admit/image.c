@@ -9,7 +9,6 @@
  * in it are refused.
  */
 #include <linux/jump_label.h>
-#include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -256,20 +255,6 @@ static int build_kernel(struct ktramp_image *image)
 	return build(image, &t, true) ?: read_kernel_pointers(image);
 }
 
-/* A module's name -> the module; its kobject is the only thing that can be asked for. */
-static struct module *module_get_kobj(const char *name)
-{
-	struct kobject *kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
-	struct module *mod = NULL;
-
-	if (kobj) {
-		mod = container_of(kobj, struct module_kobject, kobj)->mod;
-		if (!mod)
-			kobject_put(kobj);
-	}
-	return mod;
-}
-
 static int read_module_pointers(struct ktramp_image *image, struct module *mod)
 {
 	unsigned long data, size;
@@ -352,14 +337,14 @@ static const struct ktramp_image *module_image(const struct ktramp_symbol *symbo
 
 	if (image)
 		return image;
-	mod = module_get_kobj(symbol->module);
+	mod = ktramp_module_get(symbol->module);
 	if (!mod) {
 		err = ktramp_refuse(r, -ENOENT, KTRAMP_R_NOT_TEXT,
 				    "%s is not the text of a loaded module", symbol->module);
 		return ERR_PTR(err);
 	}
 	err = add_module_image(mod, symbol->start, r);
-	kobject_put(&mod->mkobj.kobj);
+	ktramp_module_put(mod);
 	return err ? ERR_PTR(err) : find_module_image(symbol->start);
 }
 

@@ -18,6 +18,7 @@
 #include "doors/scan.h"
 #include "engine/create.h"
 #include "engine/registry.h"
+#include "engine/site.h"
 #include "hit/bpf.h"
 #include "hit/mechanism.h"
 #include "kernel/compat.h"
@@ -30,23 +31,9 @@
 /* Found out at load, where nothing else is going on yet. */
 static enum ktramp_clock clock;
 
-/*
- * May the caller see kernel addresses? As kallsyms decides: CAP_SYSLOG, unless
- * kptr_restrict is 2, which shows in what %pK makes of any pointer.
- */
-static bool shows_addresses(void)
-{
-	char text[20];
-
-	if (!capable(CAP_SYSLOG))
-		return false;
-	snprintf(text, sizeof(text), "%pK", ktramp_chardev_init);
-	return strspn(text, "0") != strlen(text);
-}
-
 static u64 shown(unsigned long addr)
 {
-	return shows_addresses() ? addr : 0;
+	return ktramp_symbol_shows() ? addr : 0;
 }
 
 static u32 config_bits(void)
@@ -90,7 +77,7 @@ static long do_info(struct file *file, void *arg)
 	info->nr_targets = ktramp_target_count();
 	info->nr_probes = ktramp_probe_count();
 	info->counts_traps = ktramp_traps_countable();
-	info->addresses = shows_addresses();
+	info->addresses = ktramp_symbol_shows();
 	info->tsc_khz = tsc_khz;
 	info->slot_bytes = ktramp_slot_used();
 	info->slot_capacity = ktramp_slot_capacity();
@@ -154,7 +141,7 @@ static long do_target(struct file *file, void *arg)
 	strscpy(info->base, t->base ?: t->name, sizeof(info->base));
 	strscpy(info->insn, t->insn, sizeof(info->insn));
 	strscpy(info->text, t->text, sizeof(info->text));
-	err = ktramp_symbol_print(info->site, sizeof(info->site), site);
+	err = ktramp_site_print(info->site, sizeof(info->site), site);
 free:
 	kfree(symbol);
 	return err;
@@ -257,7 +244,7 @@ static long do_probe(struct file *file, void *arg)
 	info->missed = sum.missed;
 	info->recursed = sum.recursed;
 	info->filtered = sum.filtered;
-	info->pid = p->pid;
+	info->pid = ktramp_probe_pid(p);
 	info->tactic = p->tactic;
 	info->address = shown(ktramp_probe_addr(p));
 	info->slot = has_detour ? 0 : shown(p->code);
@@ -273,7 +260,7 @@ static long do_probe(struct file *file, void *arg)
 	memcpy(info->before, p->before, sizeof(info->before));
 	if (ktramp_text_read(info->now, ktramp_probe_addr(p), sizeof(info->now)))
 		memset(info->now, 0, sizeof(info->now));
-	ktramp_symbol_print(info->site, sizeof(info->site), ktramp_probe_addr(p));
+	ktramp_site_print(info->site, sizeof(info->site), ktramp_probe_addr(p));
 	ktramp_probe_put(p);
 	return 0;
 }
@@ -317,7 +304,7 @@ static long do_code(struct file *file, void *arg)
 	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE ||
 	    code->part > KTRAMP_CODE_SPRINGBOARD)
 		return -EINVAL;
-	if (!shows_addresses())
+	if (!ktramp_symbol_shows())
 		return -EPERM;
 	p = ktramp_probe_get(code->id, false);
 	if (!p)
@@ -374,7 +361,7 @@ static long do_regs(struct file *file, void *arg)
 
 	if (regs->flags)
 		return -EINVAL;
-	if (!shows_addresses())
+	if (!ktramp_symbol_shows())
 		return -EPERM;
 	if (regs->cpu >= nr_cpu_ids || !cpu_possible(regs->cpu))
 		return -ENOENT;
@@ -428,7 +415,7 @@ static long do_scan(struct file *file, void *arg)
 
 	if (scan->flags & ~KTRAMP_SCAN_ASK)
 		return -EINVAL;
-	return shows_addresses() ? ktramp_scan(scan) : -EPERM;
+	return ktramp_symbol_shows() ? ktramp_scan(scan) : -EPERM;
 }
 
 static long do_load(struct file *file, void *arg)
@@ -452,30 +439,52 @@ static long do_bpf(struct file *file, void *arg)
 	return err;
 }
 
+static long do_site(struct file *file, void *arg)
+{
+	struct ktramp_site_info *place = arg;
+	struct ktramp_refusal r = {};
+	int err;
+
+	if (place->flags || strnlen(place->site, sizeof(place->site)) == sizeof(place->site))
+		return -EINVAL;
+	err = ktramp_site_describe(place, &r);
+	place->reason = r.reason;
+	strscpy(place->why, r.why, sizeof(place->why));
+	return err;
+}
+
+/*
+ * Lockdown may come while probes are armed. What only lists them, and what takes them away, is
+ * allowed all the same.
+ */
 struct command {
 	u32 size;
+	bool lockable;
 	long (*act)(struct file *file, void *arg);
 };
 
-#define COMMAND(ioc, fn)	[_IOC_NR(ioc)] = { .size = _IOC_SIZE(ioc), .act = fn }
+#define COMMAND(ioc, fn)	\
+	[_IOC_NR(ioc)] = { .size = _IOC_SIZE(ioc), .lockable = true, .act = fn }
+#define FREE_COMMAND(ioc, fn)	[_IOC_NR(ioc)] = { .size = _IOC_SIZE(ioc), .act = fn }
 
 static const struct command commands[] = {
-	COMMAND(KTRAMP_IOC_INFO, do_info),
-	COMMAND(KTRAMP_IOC_MECHANISM, do_mechanism),
-	COMMAND(KTRAMP_IOC_TARGET, do_target),
+	FREE_COMMAND(KTRAMP_IOC_INFO, do_info),
+	FREE_COMMAND(KTRAMP_IOC_MECHANISM, do_mechanism),
+	FREE_COMMAND(KTRAMP_IOC_TARGET, do_target),
 	COMMAND(KTRAMP_IOC_CREATE, do_create),
 	COMMAND(KTRAMP_IOC_ARM, do_arm),
-	COMMAND(KTRAMP_IOC_DISARM, do_disarm),
-	COMMAND(KTRAMP_IOC_DESTROY, do_destroy),
-	COMMAND(KTRAMP_IOC_PROBE, do_probe),
+	FREE_COMMAND(KTRAMP_IOC_DISARM, do_disarm),
+	FREE_COMMAND(KTRAMP_IOC_DESTROY, do_destroy),
+	FREE_COMMAND(KTRAMP_IOC_PROBE, do_probe),
 	COMMAND(KTRAMP_IOC_CODE, do_code),
 	COMMAND(KTRAMP_IOC_RUN, do_run),
 	COMMAND(KTRAMP_IOC_REGS, do_regs),
 	COMMAND(KTRAMP_IOC_LOAD, do_load),
 	COMMAND(KTRAMP_IOC_SCAN, do_scan),
-	COMMAND(KTRAMP_IOC_CPU_STAT, do_cpu_stat),
+	FREE_COMMAND(KTRAMP_IOC_CPU_STAT, do_cpu_stat),
 	COMMAND(KTRAMP_IOC_KPROBES, do_kprobes),
 	COMMAND(KTRAMP_IOC_BPF, do_bpf),
+	COMMAND(KTRAMP_IOC_SITE, do_site),
 };
 
 /* Every struct begins with its size, as the caller knows it. */
@@ -505,7 +514,7 @@ static long ktramp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	err = copy_struct_from_user(copy, c->size, user, size);
 	if (err)
 		goto free;
-	ret = ktramp_text_allowed();
+	ret = c->lockable ? ktramp_text_allowed() : 0;
 	if (!ret)
 		ret = c->act(file, copy);
 	*(u32 *)copy = c->size;

@@ -20,6 +20,8 @@
 #include "engine/registry.h"
 #include "engine/site.h"
 #include "hit/mechanism.h"
+#include "kernel/symbol.h"
+#include "kernel/text.h"
 
 /* Probes made and not yet armed, or chosen by a site. */
 struct batch {
@@ -122,6 +124,17 @@ static char *next_word(char **text)
 	return word;
 }
 
+/* Disarming and removing are allowed always. */
+static int allowed(struct ktramp_refusal *r)
+{
+	int err = ktramp_text_allowed();
+
+	if (!err)
+		return 0;
+	return ktramp_refuse(r, err, KTRAMP_R_LOCKDOWN,
+			     "lockdown forbids new probes; those that are there can be removed");
+}
+
 static int make(char *name, char *rest, struct batch *batch, struct ktramp_refusal *r)
 {
 	struct ktramp_request request = {
@@ -139,6 +152,9 @@ static int make(char *name, char *rest, struct batch *batch, struct ktramp_refus
 		err = parse_option(word, &request, r);
 	if (err)
 		return err;
+	err = allowed(r);
+	if (err)
+		return err;
 	id = ktramp_probe_create(&request, r);
 	if (id < 0)
 		return id;
@@ -146,33 +162,46 @@ static int make(char *name, char *rest, struct batch *batch, struct ktramp_refus
 	return err == -ENOSPC ? flush(batch, r) ?: add(batch, id) : err;
 }
 
-/* The kept probes at an address. */
-static int choose_at(struct batch *batch, unsigned long addr)
+/* The kept probes at a place, as it is printed. */
+static int choose_at(struct batch *batch, const char *site)
 {
+	char *text = kmalloc(KTRAMP_SITE_MAX, GFP_KERNEL);
 	struct ktramp_probe *p;
 	u32 id = 0;
-	int err = 0;
+	int err = text ? 0 : -ENOMEM;
 
 	while (!err && (p = ktramp_probe_get(id, true))) {
 		id = p->id + 1;
-		if (ktramp_probe_addr(p) == addr && !p->owner)
+		if (!p->owner &&
+		    !ktramp_site_print(text, KTRAMP_SITE_MAX, ktramp_probe_addr(p)) &&
+		    !strcmp(text, site))
 			err = add(batch, p->id);
 		ktramp_probe_put(p);
 	}
+	kfree(text);
 	return err;
 }
 
 static int choose(const char *what, struct batch *batch, struct ktramp_refusal *r)
 {
-	struct ktramp_where where;
-	int err;
+	struct ktramp_site_info *place;
+	int err = -EINVAL;
 	u32 id;
 
 	if (!kstrtou32(what, 10, &id))
 		return add(batch, id);
-	err = ktramp_site_find(what, &where, r);
+	place = kzalloc(sizeof(*place), GFP_KERNEL);
+	if (!place)
+		return -ENOMEM;
+	/* A function's name is its entry's, where the probe is. */
+	if (strscpy(place->site, what, sizeof(place->site)) < 0)
+		ktramp_refuse(r, err, KTRAMP_R_SYNTAX, "a site has fewer than %d characters",
+			      KTRAMP_SITE_MAX);
+	else
+		err = ktramp_site_describe(place, r);
 	if (!err)
-		err = choose_at(batch, where.addr);
+		err = choose_at(batch, place->site);
+	kfree(place);
 	if (!err && !batch->nr)
 		err = ktramp_refuse(r, -ENOENT, KTRAMP_R_NO_SYMBOL,
 				    "there is no probe at %s", what);
@@ -186,7 +215,7 @@ static int change(char *word, struct batch *batch, struct ktramp_refusal *r)
 	if (err)
 		return err;
 	if (*word == '+')
-		return run(batch, r, ktramp_probes_arm);
+		return allowed(r) ?: run(batch, r, ktramp_probes_arm);
 	return run(batch, r, *word == '!' ? ktramp_probes_disarm : ktramp_probes_destroy);
 }
 

@@ -176,7 +176,7 @@ long ktramp_scan(struct ktramp_scan *scan)
 	if (!scan->max || scan->max > KTRAMP_SCAN_MAX ||
 	    (scan->mechanisms & ~GENMASK(KTRAMP_JUMP, KTRAMP_INT3_EMULATE)))
 		return -EINVAL;
-	scratch = ktramp_probe_alloc(&request, scan->address);
+	scratch = ktramp_probe_alloc(&request, scan->address, NULL);
 	if (!scratch)
 		return -ENOMEM;
 	mutex_lock(&ktramp_mutex);

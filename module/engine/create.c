@@ -5,6 +5,7 @@
  */
 #include <linux/err.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/slab.h>
 #include <asm/text-patching.h>
 
@@ -306,6 +307,28 @@ static int check_request(const struct ktramp_request *request, struct ktramp_ref
 	return ops->supported ? ops->supported(r) : 0;
 }
 
+/* By the caller's namespace. Return: 0 also for all processes, which is NULL. */
+static int find_process(const struct ktramp_request *request, struct pid **process,
+			struct ktramp_refusal *r)
+{
+	struct pid *pid = request->pid ? find_get_pid(request->pid) : NULL;
+	bool leads, runs;
+
+	*process = pid;
+	if (!request->pid)
+		return 0;
+	rcu_read_lock();
+	leads = pid && pid_task(pid, PIDTYPE_TGID);
+	runs = pid && pid_task(pid, PIDTYPE_PID);
+	rcu_read_unlock();
+	if (leads)
+		return 0;
+	put_pid(pid);
+	return ktramp_refuse(r, -ESRCH, KTRAMP_R_NO_PROCESS,
+			     runs ? "%u is a thread: say its process" : "there is no process %u",
+			     request->pid);
+}
+
 static int find_site(const struct ktramp_request *request, unsigned long *addr,
 		     struct ktramp_refusal *r)
 {
@@ -334,15 +357,19 @@ static int find_site(const struct ktramp_request *request, unsigned long *addr,
 int ktramp_probe_create(const struct ktramp_request *request, struct ktramp_refusal *r)
 {
 	struct ktramp_probe *p;
+	struct pid *process;
 	unsigned long addr;
 	int err;
 
 	err = check_request(request, r);
 	if (!err)
 		err = find_site(request, &addr, r);
+	if (!err)
+		err = find_process(request, &process, r);
 	if (err)
 		return err;
-	p = ktramp_probe_alloc(request, addr);
+	p = ktramp_probe_alloc(request, addr, process);
+	put_pid(process);
 	if (!p)
 		return -ENOMEM;
 	mutex_lock(&ktramp_mutex);

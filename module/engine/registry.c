@@ -6,6 +6,7 @@
  * detours'. arm.c has the protocol by which the text changes.
  */
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -70,6 +71,12 @@ unsigned int ktramp_probe_memory(const struct ktramp_probe *p)
 	return memory + round_up(p->code_len, KTRAMP_SLOT_UNIT);
 }
 
+/* The process a probe is for, as the caller's namespace counts; 0 if it has none there. */
+u32 ktramp_probe_pid(const struct ktramp_probe *p)
+{
+	return pid_vnr(p->process);
+}
+
 /* The last reference is gone and nobody executes its code any more. */
 static void probe_free(struct kref *ref)
 {
@@ -77,6 +84,7 @@ static void probe_free(struct kref *ref)
 
 	ktramp_slot_free(p->code, p->code_len);
 	ktramp_springboard_release(p);
+	put_pid(p->process);
 	kfree(p->pins);
 	kfree(p->native);
 	if (p->handler == KTRAMP_BPF)
@@ -101,7 +109,8 @@ static bool needs_native(const struct ktramp_probe *p)
 }
 
 /* A new probe, nothing planned yet. Return: NULL without memory. */
-struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr)
+struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr,
+					struct pid *process)
 {
 	struct ktramp_probe *p = kzalloc(sizeof(*p), GFP_KERNEL);
 
@@ -110,7 +119,8 @@ struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, un
 	kref_init(&p->ref);
 	p->mechanism = request->mechanism;
 	p->handler = request->handler;
-	p->pid = request->pid;
+	p->process = get_pid(process);
+	p->pid = pid_nr(process);
 	p->owner = request->owner;
 	p->state = KTRAMP_NEW;
 	p->trap.addr = addr;

@@ -12,7 +12,7 @@
  * @mechanism: how control leaves the site
  * @handler: what runs then
  * @site: where, as text
- * @pid: the process whose hits are handled, 0 for all
+ * @pid: the process whose hits are handled, as the caller counts, 0 for all
  * @owner: the open file it will belong to, or NULL
  */
 struct ktramp_request {
@@ -24,7 +24,8 @@ struct ktramp_request {
 };
 
 int ktramp_probe_add(struct ktramp_probe *p, struct ktramp_refusal *r);
-struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr);
+struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, unsigned long addr,
+					struct pid *process);
 int ktramp_probes_arm(const u32 *ids, unsigned int nr, void *owner, struct ktramp_batch *reply);
 int ktramp_probes_disarm(const u32 *ids, unsigned int nr, void *owner,
 			 struct ktramp_batch *reply);
@@ -40,6 +41,7 @@ void ktramp_probe_put(struct ktramp_probe *p);
 int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
 void ktramp_probe_leave(struct ktramp_probe *p);
 unsigned int ktramp_probe_count(void);
+u32 ktramp_probe_pid(const struct ktramp_probe *p);
 void ktramp_probe_sum(const struct ktramp_probe *p, struct ktramp_stat *sum);
 unsigned int ktramp_probe_memory(const struct ktramp_probe *p);
 unsigned int ktramp_probe_code(const struct ktramp_probe *p, u8 *buf);

@@ -16,6 +16,10 @@ struct ktramp_where {
 	const struct ktramp_target *target;
 };
 
+struct ktramp_site_info;
+
+int ktramp_site_print(char *buf, size_t size, unsigned long addr);
+int ktramp_site_describe(struct ktramp_site_info *place, struct ktramp_refusal *r);
 int ktramp_site_find(const char *text, struct ktramp_where *where, struct ktramp_refusal *r);
 
 #endif /* KTRAMP_SITE_H */

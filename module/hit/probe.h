@@ -16,6 +16,7 @@
 
 struct ktramp_bpf_handler;
 struct ktramp_native;
+struct pid;
 
 /**
  * struct ktramp_trap - an int3 of ours
@@ -105,7 +106,8 @@ struct ktramp_springboard {
  * @handler: &enum ktramp_handler
  * @state: &enum ktramp_state
  * @tactic: &enum ktramp_tactic
- * @pid: the process whose hits are handled, 0 for all
+ * @pid: the process whose hits are handled, as the initial namespace counts, 0 for all
+ * @process: the same, for whoever counts otherwise
  * @region: bytes of whole instructions displaced
  * @insn_len: bytes of the site's instruction
  * @armed_len: bytes changed at the site
@@ -142,6 +144,7 @@ struct ktramp_probe {
 	unsigned long resume;
 	struct ktramp_pins *pins;
 	struct ktramp_springboard *springboard;
+	struct pid *process;
 	struct kref ref;
 	u32 id;
 	u32 pid;

@@ -3,13 +3,31 @@
  * Address to symbol, through what is exported: sprint_symbol() prints all that
  * kallsyms knows, "name+0xoffset/0xsize [module]".
  */
+#include <linux/capability.h>
 #include <linux/kernel.h>
+#include <linux/kobject.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "kernel/symbol.h"
+
+/**
+ * ktramp_symbol_shows() - may the caller see kernel addresses?
+ *
+ * As kallsyms decides: CAP_SYSLOG, unless kptr_restrict is 2, which shows in what %pK makes of
+ * any pointer.
+ */
+bool ktramp_symbol_shows(void)
+{
+	char text[20];
+
+	if (!capable(CAP_SYSLOG))
+		return false;
+	snprintf(text, sizeof(text), "%pK", ktramp_symbol_shows);
+	return strspn(text, "0") != strlen(text);
+}
 
 /**
  * ktramp_symbol_find() - the address of a symbol
@@ -74,7 +92,8 @@ int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
 	if (bracket)
 		bracket[strcspn(bracket, "] ")] = '\0';
 	strscpy(symbol->module, bracket ? bracket + 1 : "", sizeof(symbol->module));
-	if (bracket && strcmp(symbol->module, KBUILD_MODNAME))
+	/* What ktramp lists as its targets needs no module in front of it. */
+	if (bracket && (strcmp(symbol->module, KBUILD_MODNAME) || !strstarts(line, "ktramp_")))
 		snprintf(symbol->name, sizeof(symbol->name), "%s:%s", symbol->module, line);
 	else
 		strscpy(symbol->name, line, sizeof(symbol->name));
@@ -85,23 +104,28 @@ out:
 }
 
 /**
- * ktramp_symbol_print() - an address as symbol+0xoffset
- * @buf: (out) the text
- * @size: of @buf, bytes
- * @addr: the address
+ * ktramp_module_get() - a module by its name
+ * @name: of the module
  *
- * Return: 0, or ktramp_symbol_at()'s error and an empty text.
+ * Its kobject is the only thing that can be asked for; it keeps the memory of the module, not
+ * the module loaded.
+ *
+ * Return: NULL if there is none. Give it back by ktramp_module_put().
  */
-int ktramp_symbol_print(char *buf, size_t size, unsigned long addr)
+struct module *ktramp_module_get(const char *name)
 {
-	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
-	int err = -ENOMEM;
+	struct kobject *kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
+	struct module *mod = NULL;
 
-	*buf = '\0';
-	if (symbol)
-		err = ktramp_symbol_at(symbol, addr);
-	if (!err)
-		snprintf(buf, size, "%s+0x%lx", symbol->name, addr - symbol->start);
-	kfree(symbol);
-	return err;
+	if (kobj) {
+		mod = container_of(kobj, struct module_kobject, kobj)->mod;
+		if (!mod)
+			kobject_put(kobj);
+	}
+	return mod;
+}
+
+void ktramp_module_put(struct module *mod)
+{
+	kobject_put(&mod->mkobj.kobj);
 }

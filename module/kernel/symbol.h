@@ -19,8 +19,11 @@ struct ktramp_symbol {
 	char name[KSYM_NAME_LEN + MODULE_NAME_LEN + 1];
 };
 
+bool ktramp_symbol_shows(void);
 int ktramp_symbol_find(const char *name, unsigned long *addr);
 int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr);
-int ktramp_symbol_print(char *buf, size_t size, unsigned long addr);
+
+struct module *ktramp_module_get(const char *name);
+void ktramp_module_put(struct module *mod);
 
 #endif /* KTRAMP_SYMBOL_H */

@@ -15,7 +15,8 @@
  *   -EINVAL  @size smaller than the first version, a reserved bit or field set
  *   -E2BIG   @size larger than known, and the surplus is not zero
  *   -ENOTTY  no such ioctl
- *   -EPERM   lockdown forbids it, or (KTRAMP_IOC_CODE) addresses are hidden
+ *   -EPERM   lockdown forbids it, or (KTRAMP_IOC_CODE) addresses are hidden. What lists
+ *	      probes and takes them away is allowed under lockdown
  * The device itself opens only with CAP_SYS_ADMIN, in the initial user namespace.
  */
 #ifndef _UAPI_KTRAMP_H
@@ -151,6 +152,9 @@ enum ktramp_state {
  * @KTRAMP_R_NO_PROGRAM: the probe's handler is a BPF program, and it has none
  * @KTRAMP_R_PROGRAM: the BPF program is none that can run here
  * @KTRAMP_R_HIDDEN: the kernel hides the locks of its own patchers
+ * @KTRAMP_R_AMBIGUOUS: several functions have this name
+ * @KTRAMP_R_NO_PROCESS: no process has this number
+ * @KTRAMP_R_LOCKDOWN: the kernel was locked down since the module was loaded
  */
 enum ktramp_reason {
 	KTRAMP_R_NONE		= 0,
@@ -182,6 +186,9 @@ enum ktramp_reason {
 	KTRAMP_R_NO_PROGRAM	= 30,
 	KTRAMP_R_PROGRAM	= 31,
 	KTRAMP_R_HIDDEN		= 32,
+	KTRAMP_R_AMBIGUOUS	= 33,
+	KTRAMP_R_NO_PROCESS	= 34,
+	KTRAMP_R_LOCKDOWN	= 35,
 };
 
 /**
@@ -791,6 +798,39 @@ struct ktramp_bpf {
 	char why[KTRAMP_WHY_MAX];
 };
 
+/* &ktramp_site_info.marks */
+#define KTRAMP_SITE_ENTRY	(1U << 0)	/* registers hold the arguments */
+
+/**
+ * struct ktramp_site_info - what a site's text names (KTRAMP_IOC_SITE)
+ * @size: (in) sizeof(struct ktramp_site_info)
+ * @flags: (in) 0
+ * @offset: (out) of the place in its function; for its first byte, that of the
+ *	instruction behind an endbr64 there (struct ktramp_create)
+ * @length: (out) bytes of the function
+ * @marks: (out) KTRAMP_SITE_*
+ * @reason: (out) &enum ktramp_reason
+ * @address: (out) of the place; 0 if hidden
+ * @site: (in/out) as for struct ktramp_create; (out) the one way it is written
+ * @why: (out) the sentence for @reason
+ *
+ * Nothing is made, and the kernel is not asked whether there may be a probe. Two texts name one
+ * place if what comes out as @site is equal.
+ *
+ * Errors: as KTRAMP_IOC_CREATE, of the site's text.
+ */
+struct ktramp_site_info {
+	__u32 size;
+	__u32 flags;
+	__u32 offset;
+	__u32 length;
+	__u32 marks;
+	__u32 reason;
+	__u64 address;
+	char site[KTRAMP_SITE_MAX];
+	char why[KTRAMP_WHY_MAX];
+};
+
 /* &ktramp_kprobes.nr at the most */
 #define KTRAMP_KPROBES_MAX	4096
 
@@ -842,6 +882,7 @@ struct ktramp_kprobes {
 #define KTRAMP_IOC_SCAN		_IOWR(KTRAMP_IOC_MAGIC, 13, struct ktramp_scan)
 #define KTRAMP_IOC_CPU_STAT	_IOWR(KTRAMP_IOC_MAGIC, 14, struct ktramp_cpu_stat)
 #define KTRAMP_IOC_KPROBES	_IOWR(KTRAMP_IOC_MAGIC, 15, struct ktramp_kprobes)
+#define KTRAMP_IOC_SITE	_IOWR(KTRAMP_IOC_MAGIC, 16, struct ktramp_site_info)
 #define KTRAMP_IOC_BPF		_IOWR(KTRAMP_IOC_MAGIC, 20, struct ktramp_bpf)
 
 #endif /* _UAPI_KTRAMP_H */

@@ -89,6 +89,9 @@ static const struct {
 	[KTRAMP_R_NO_PROGRAM]	= { "no-program", false },
 	[KTRAMP_R_PROGRAM]	= { "program", true },
 	[KTRAMP_R_HIDDEN]	= { "hidden", true },
+	[KTRAMP_R_AMBIGUOUS]	= { "ambiguous", false },
+	[KTRAMP_R_NO_PROCESS]	= { "no-process", false },
+	[KTRAMP_R_LOCKDOWN]	= { "lockdown", false },
 };
 
 static const struct {
