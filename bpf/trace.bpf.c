@@ -29,19 +29,41 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, TRACE_COUNTS);
 	__type(key, __u32);
 	__type(value, __u64);
-} lost SEC(".maps");
+} counts SEC(".maps");
 
-/* The ring is full: the command cannot read as fast as this is hit. */
-static void lose(void)
+/* An NMI's hit may come in between. */
+static __always_inline void count(enum trace_count which)
 {
-	__u32 slot = 0;
-	__u64 *count = bpf_map_lookup_elem(&lost, &slot);
+	__u32 slot = which;
+	__u64 *value = bpf_map_lookup_elem(&counts, &slot);
 
-	if (count)
-		(*count)++;
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
+/* The command's process, as its namespace counts, and that namespace. */
+const volatile __u32 own_tgid;
+const volatile __u64 own_dev, own_ino;
+
+static __always_inline bool is_own(void)
+{
+	struct bpf_pidns_info ids = {};
+
+	return !bpf_get_ns_current_pid_tgid(own_dev, own_ino, &ids, sizeof(ids)) &&
+	       ids.tgid == own_tgid;
+}
+
+/* Return: is this hit to be told of? A command that traces itself would never be done. */
+static __always_inline bool begin(void)
+{
+	count(TRACE_HITS);
+	if (!is_own())
+		return true;
+	count(TRACE_OWN);
+	return false;
 }
 
 const volatile bool want_stack;
@@ -71,10 +93,14 @@ static __always_inline void tell(struct pt_regs *ctx, struct trace_event *event)
 SEC("?kprobe")
 int trace_hit(struct pt_regs *ctx)
 {
-	struct trace_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct trace_event *event;
 
+	if (!begin())
+		return 0;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	/* The ring is full: the command cannot read as fast as this is hit. */
 	if (!event) {
-		lose();
+		count(TRACE_LOST);
 		return 0;
 	}
 	tell(ctx, event);
@@ -88,11 +114,11 @@ int trace_hit_perf(struct pt_regs *ctx)
 	__u32 slot = 0;
 	struct trace_event *event = bpf_map_lookup_elem(&scratch, &slot);
 
-	if (!event)
+	if (!begin() || !event)
 		return 0;
 	tell(ctx, event);
 	if (bpf_perf_event_output(ctx, &perf_events, BPF_F_CURRENT_CPU, event, sizeof(*event)))
-		lose();
+		count(TRACE_LOST);
 	return 0;
 }
 

@@ -7,6 +7,14 @@
 
 #define TRACE_FRAMES_MAX	48
 
+/* What the program counts, on each CPU. */
+enum trace_count {
+	TRACE_HITS,	/* it was run */
+	TRACE_LOST,	/* the buffer was full */
+	TRACE_OWN,	/* hits of the command itself, which are not told of */
+	TRACE_COUNTS
+};
+
 /**
  * struct trace_event - one hit
  * @time: ns since boot

@@ -184,11 +184,13 @@ static void close_stdout(void)
 {
 	bool failed = ferror(stdout);
 
+	/* What an earlier write failed with is not known any more, but that one did. */
+	errno = failed ? EIO : 0;
 	if (fclose(stdout))
 		failed = true;
 	if (failed) {
-		fprintf(stderr, "ktramp: error: cannot write all of the output: %s\n",
-			errno ? strerror(errno) : "write error");
+		out_failed();
+		fflush(stderr);
 		_exit(EXIT_FAILED);
 	}
 }

@@ -79,6 +79,14 @@ bool bpf_is_way(uint32_t mechanism)
 	return way_of(mechanism);
 }
 
+/* Are its hits a function's returns? */
+bool bpf_is_return(uint32_t mechanism)
+{
+	const struct way *way = way_of(mechanism);
+
+	return way && way->retprobe;
+}
+
 /* "module:symbol+0x10" or "symbol": the symbol. */
 static void function_of(const char *site, char *name, size_t size)
 {

@@ -45,6 +45,7 @@ int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *m
 		   const char *site, bool keep, uint32_t pid);			/* complains */
 int bpf_probe_attach(struct bpf_probe *probe, struct bpf_program *prog);	/* complains */
 int bpf_probe_counters(struct bpf_probe *probe);
+int bpf_probe_stop(struct bpf_probe *probe);				/* complains */
 void bpf_probe_drop(struct bpf_probe *probe);
 void bpf_probe_leave(struct bpf_probe *probe);
 

@@ -4,7 +4,6 @@
  * carry them (psABI, 3.2.3): up to six that fit one each.
  */
 #include <asm/ptrace.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@ struct arg {
 };
 
 struct bpf_args {
+	bool returns;		/* the only one is what the function returns */
 	unsigned int nr;
 	unsigned int left_out;
 	struct arg arg[ARGS_MAX];
@@ -38,18 +38,6 @@ static void split_site(const char *site, char *module, char *function, size_t si
 	function[strcspn(function, "+ ")] = '\0';
 }
 
-/*
- * Only there do the registers hold the arguments. In front of the function's own code are an
- * endbr64, of 4 bytes, on kernels with IBT, and ftrace's call of 5.
- */
-static bool is_entry(const struct ktramp_probe_info *probe, bool ibt)
-{
-	const char *offset = strrchr(probe->site, '+');
-	unsigned long at = offset ? strtoul(offset + 1, NULL, 0) : 0;
-
-	return at == 0 || (ibt ? at == 4 || at == 9 : at == 5);
-}
-
 static const struct btf_type *skip_names(const struct btf *btf, uint32_t id)
 {
 	const struct btf_type *type = btf__type_by_id(btf, id);
@@ -62,10 +50,10 @@ static const struct btf_type *skip_names(const struct btf *btf, uint32_t id)
 	return NULL;
 }
 
-static bool fill(struct arg *arg, const struct btf *btf, const struct btf_param *param)
+static bool fill(struct arg *arg, const struct btf *btf, uint32_t id, uint32_t name_off)
 {
-	const struct btf_type *type = skip_names(btf, param->type);
-	const char *name = btf__name_by_offset(btf, param->name_off);
+	const struct btf_type *type = skip_names(btf, id);
+	const char *name = btf__name_by_offset(btf, name_off);
 
 	snprintf(arg->name, sizeof(arg->name), "%s", name && *name ? name : "?");
 	if (!type)
@@ -86,13 +74,21 @@ static int fill_all(struct bpf_args *args, const struct btf *btf, int32_t id)
 {
 	const struct btf_type *func = btf__type_by_id(btf, id);
 	const struct btf_type *proto = func ? btf__type_by_id(btf, func->type) : NULL;
+	const struct btf_param *params;
 	unsigned int nr;
 
 	if (!proto || !btf_is_func_proto(proto))
 		return -EINVAL;
+	if (args->returns) {
+		if (!proto->type)
+			return -ENODATA;
+		args->nr = fill(&args->arg[0], btf, proto->type, 0);
+		return args->nr ? 0 : -EOPNOTSUPP;
+	}
 	nr = btf_vlen(proto);
+	params = btf_params(proto);
 	while (args->nr < nr && args->nr < ARGS_MAX &&
-	       fill(&args->arg[args->nr], btf, &btf_params(proto)[args->nr]))
+	       fill(&args->arg[args->nr], btf, params[args->nr].type, params[args->nr].name_off))
 		args->nr++;
 	args->left_out = nr - args->nr;
 	return 0;
@@ -115,35 +111,38 @@ static int fill_from_module(struct bpf_args *args, const char *module, struct bt
 	return err;
 }
 
-/* A symbol without a module in front of it may be of any that is loaded. */
-static int fill_from_modules(struct bpf_args *args, struct btf *base, const char *function)
-{
-	DIR *dir = opendir("/sys/kernel/btf");
-	struct dirent *entry;
-	int err = -ENOENT;
-
-	while (dir && err && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "vmlinux"))
-			err = fill_from_module(args, entry->d_name, base, function);
-	if (dir)
-		closedir(dir);
-	return err;
-}
-
+/*
+ * Of the image that the function is in, and no other: another module's function of that name is
+ * another function. Without a module in front a site is the kernel's, or ktramp's own.
+ */
 static int fill_by_name(struct bpf_args *args, const struct bpf_types *types, const char *module,
 			const char *function)
 {
 	struct btf *base = types->path ? btf__parse(types->path, NULL) : btf__load_vmlinux_btf();
 	int err = base ? 0 : -errno;
 
+	if (!*module && !strncmp(function, "ktramp_", 7))
+		module = "ktramp";
 	if (!err && *module)
 		err = fill_from_module(args, module, base, function);
 	else if (!err)
 		err = fill_from(args, base, function);
-	if (base && err == -ENOENT && !*module)
-		err = fill_from_modules(args, base, function);
 	btf__free(base);
 	return err;
+}
+
+/* Do the registers hold the arguments there? Complains. */
+static int check_entry(const struct dev *dev, const struct ktramp_probe_info *probe)
+{
+	struct ktramp_site_info site;
+	int err = dev_site(dev, probe->site, &site);
+
+	if (err || (site.marks & KTRAMP_SITE_ENTRY))
+		return err;
+	p_refusal(&(struct refusal){ probe->site, KTRAMP_R_SHAPE, EINVAL },
+		  "%s is no function's entry: only there do registers surely hold the arguments; "
+		  "leave --args out, or --regs prints what they hold here", probe->site);
+	return -EINVAL;
 }
 
 /**
@@ -151,28 +150,37 @@ static int fill_by_name(struct bpf_args *args, const struct bpf_types *types, co
  * @args: (out) to be given to bpf_args_free()
  * @dev: the device
  * @probe: the probe
+ * @returns: its hits are returns: find the value instead
  * @types: of this kernel
  */
 int bpf_args_find(struct bpf_args **args, const struct dev *dev,
-		  const struct ktramp_probe_info *probe, const struct bpf_types *types)
+		  const struct ktramp_probe_info *probe, bool returns,
+		  const struct bpf_types *types)
 {
 	char module[KTRAMP_SITE_MAX], function[KTRAMP_SITE_MAX];
-	int err;
+	int err = returns ? 0 : check_entry(dev, probe);
 
-	if (!is_entry(probe, dev->info.config & KTRAMP_CONFIG_X86_KERNEL_IBT)) {
-		p_err("%s is no function's entry: only there do registers hold the arguments; "
-		      "leave --args out, or --regs prints what they hold here", probe->site);
-		return -EINVAL;
-	}
+	if (err)
+		return err;
 	*args = calloc(1, sizeof(**args));
 	if (!*args)
 		return -ENOMEM;
+	(*args)->returns = returns;
 	split_site(probe->site, module, function, sizeof(module));
+	if (strchr(function, ',')) {
+		p_refusal(&(struct refusal){ probe->site, KTRAMP_R_AMBIGUOUS, EADDRNOTAVAIL },
+			  "several functions are called as %s is, and BTF does not say whose types "
+			  "it has; --regs prints the registers", probe->site);
+		return -EADDRNOTAVAIL;
+	}
 	bpf_listen();
 	err = fill_by_name(*args, types, module, function);
-	if (err)
-		p_err("no types are known of the arguments of '%s': %s; --regs prints the "
-		      "registers", function, strerror(-err));
+	if (err == -ENODATA)
+		p_refusal(&(struct refusal){ probe->site, 0, err }, "%s returns nothing", function);
+	else if (err)
+		p_refusal(&(struct refusal){ probe->site, 0, err },
+			  "no types are known of the %s of '%s': %s; --regs prints the registers",
+			  returns ? "value" : "arguments", function, strerror(-err));
 	return err;
 }
 
@@ -181,10 +189,12 @@ void bpf_args_free(struct bpf_args *args)
 	free(args);
 }
 
-static uint64_t value_of(const struct arg *arg, const struct pt_regs *regs, unsigned int i)
+static uint64_t value_of(const struct bpf_args *args, const struct pt_regs *regs, unsigned int i)
 {
+	const struct arg *arg = &args->arg[i];
 	const uint64_t carriers[ARGS_MAX] = {
-		regs->rdi, regs->rsi, regs->rdx, regs->rcx, regs->r8, regs->r9,
+		args->returns ? regs->rax : regs->rdi,
+		regs->rsi, regs->rdx, regs->rcx, regs->r8, regs->r9,
 	};
 	unsigned int unused = 64 - 8 * arg->bytes;
 
@@ -212,10 +222,14 @@ const char *bpf_args_text(const struct bpf_args *args, const struct pt_regs *reg
 	size_t len = 0;
 
 	buf[0] = '\0';
+	if (args->returns) {
+		print_value(&args->arg[0], value_of(args, regs, 0), buf, size);
+		return buf;
+	}
 	for (unsigned int i = 0; i < args->nr && len < size; i++) {
 		char value[32];
 
-		print_value(&args->arg[i], value_of(&args->arg[i], regs, i), value, sizeof(value));
+		print_value(&args->arg[i], value_of(args, regs, i), value, sizeof(value));
 		len += snprintf(buf + len, size - len, "%s%s=%s", i ? ", " : "",
 				args->arg[i].name, value);
 	}
@@ -224,21 +238,22 @@ const char *bpf_args_text(const struct bpf_args *args, const struct pt_regs *reg
 	return buf;
 }
 
+static json_t *value_json(const struct arg *arg, uint64_t value)
+{
+	if (arg->is_pointer || (!arg->is_signed && value > INT64_MAX))
+		return json_sprintf("0x%llx", (unsigned long long)value);
+	return arg->is_bool ? json_boolean(value) : json_integer((json_int_t)value);
+}
+
 json_t *bpf_args_json(const struct bpf_args *args, const struct pt_regs *regs)
 {
-	json_t *object = json_object();
+	json_t *object;
 
-	for (unsigned int i = 0; i < args->nr; i++) {
-		const struct arg *arg = &args->arg[i];
-		uint64_t value = value_of(arg, regs, i);
-
-		if (arg->is_pointer || (!arg->is_signed && value > INT64_MAX))
-			json_object_set_new(object, arg->name,
-					    json_sprintf("0x%llx", (unsigned long long)value));
-		else if (arg->is_bool)
-			json_object_set_new(object, arg->name, json_boolean(value));
-		else
-			json_object_set_new(object, arg->name, json_integer((json_int_t)value));
-	}
+	if (args->returns)
+		return value_json(&args->arg[0], value_of(args, regs, 0));
+	object = json_object();
+	for (unsigned int i = 0; i < args->nr; i++)
+		json_object_set_new(object, args->arg[i].name,
+				    value_json(&args->arg[i], value_of(args, regs, i)));
 	return object;
 }

@@ -10,7 +10,8 @@ struct pt_regs;
 
 /* Complains. */
 int bpf_args_find(struct bpf_args **args, const struct dev *dev,
-		  const struct ktramp_probe_info *probe, const struct bpf_types *types);
+		  const struct ktramp_probe_info *probe, bool returns,
+		  const struct bpf_types *types);
 const char *bpf_args_text(const struct bpf_args *args, const struct pt_regs *regs, char *buf,
 			  size_t size);
 json_t *bpf_args_json(const struct bpf_args *args, const struct pt_regs *regs);

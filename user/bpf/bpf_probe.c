@@ -31,8 +31,9 @@ int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *m
 	}
 	create.mechanism = probe->mechanism->mechanism;
 	if (strlen(site) >= sizeof(create.site)) {
-		p_err("the site '%.32s...' is longer than %zu characters", site,
-		      sizeof(create.site) - 1);
+		p_refusal(&(struct refusal){ .site = site, .err = ENAMETOOLONG },
+			  "the site '%.32s...' is longer than %zu characters", site,
+			  sizeof(create.site) - 1);
 		return -EINVAL;
 	}
 	snprintf(create.site, sizeof(create.site), "%s", site);
@@ -40,8 +41,9 @@ int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *m
 	if (!err)
 		err = dev_probe(dev, create.id, 0, &probe->info);
 	if (err)
-		p_err("'%s' cannot serve '%s': %s", mechanism, site,
-		      *create.why ? create.why : strerror(-err));
+		p_refusal(&(struct refusal){ site, create.reason, err },
+			  "'%s' cannot serve '%s': %s", mechanism, site,
+			  *create.why ? create.why : strerror(-err));
 	return err;
 }
 
@@ -53,8 +55,9 @@ static int hand_over(struct bpf_probe *probe, const struct bpf_program *prog)
 	int err = dev_bpf(probe->dev, &bpf);
 
 	if (err)
-		p_err("'%s' cannot run the program '%s': %s", probe->mechanism->name,
-		      bpf_program__name(prog), *bpf.why ? bpf.why : strerror(-err));
+		p_refusal(&(struct refusal){ probe->info.site, bpf.reason, err },
+			  "'%s' cannot run the program '%s': %s", probe->mechanism->name,
+			  bpf_program__name(prog), *bpf.why ? bpf.why : strerror(-err));
 	return err;
 }
 
@@ -64,8 +67,9 @@ static int write_text(struct bpf_probe *probe)
 	int err = dev_arm(probe->dev, probe->info.id, &batch);
 
 	if (err)
-		p_err("cannot arm '%s' at %s: %s", probe->mechanism->name, probe->info.site,
-		      *batch.why ? batch.why : strerror(-err));
+		p_refusal(&(struct refusal){ probe->info.site, batch.reason, err },
+			  "cannot arm '%s' at %s: %s", probe->mechanism->name, probe->info.site,
+			  *batch.why ? batch.why : strerror(-err));
 	return err;
 }
 
@@ -101,6 +105,25 @@ int bpf_probe_counters(struct bpf_probe *probe)
 void bpf_probe_leave(struct bpf_probe *probe)
 {
 	probe->info.id = 0;
+}
+
+/* No hit runs the program any more, and none is under way; its counters stay. Complains. */
+int bpf_probe_stop(struct bpf_probe *probe)
+{
+	struct ktramp_batch batch;
+	int err;
+
+	if (probe->link) {
+		bpf_link__destroy(probe->link);
+		probe->link = NULL;
+		bpf_way_settle(probe->dev, probe->info.id, -1);
+	}
+	err = dev_disarm(probe->dev, probe->info.id, &batch);
+	if (err)
+		p_refusal(&(struct refusal){ probe->info.site, batch.reason, err },
+			  "cannot disarm the probe at %s: %s", probe->info.site,
+			  *batch.why ? batch.why : strerror(-err));
+	return err;
 }
 
 void bpf_probe_drop(struct bpf_probe *probe)

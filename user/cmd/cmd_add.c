@@ -106,8 +106,10 @@ static int add_site(struct added *added, const char *site)
 		err = dev_create(added->dev, &create);
 	}
 	if (err) {
-		p_err("'%s' cannot serve '%s': %s", added->mechanism->name, site,
-		      *create.why ? create.why : strerror(-err));
+		const struct refusal about = { site, create.reason, err };
+
+		p_refusal(&about, "'%s' cannot serve '%s': %s", added->mechanism->name, site,
+			  *create.why ? create.why : strerror(-err));
 		added->refused++;
 		return 0;
 	}
@@ -156,6 +158,29 @@ static int add_file(struct added *added, const char *path)
 	return err;
 }
 
+/* Those of a batch that are not armed, each with its own reason. */
+static int complain_each(const struct added *added, const uint32_t *ids, uint32_t n)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < n && !stopped; i++) {
+		struct ktramp_probe_info probe;
+		struct ktramp_batch batch;
+		int failed;
+
+		if (dev_probe(added->dev, ids[i], 0, &probe) || probe.state != KTRAMP_NEW)
+			continue;
+		failed = dev_arm(added->dev, ids[i], &batch);
+		if (!failed)
+			continue;
+		err = failed;
+		p_refusal(&(struct refusal){ probe.site, batch.reason, failed },
+			  "'%s' cannot be armed at '%s': %s", added->mechanism->name, probe.site,
+			  *batch.why ? batch.why : strerror(-failed));
+	}
+	return err;
+}
+
 /* What cannot be armed does not stay. */
 static int arm_all(struct added *added)
 {
@@ -164,13 +189,9 @@ static int arm_all(struct added *added)
 	for (uint32_t i = 0; i < added->nr; i += KTRAMP_BATCH_MAX) {
 		uint32_t n = MIN(added->nr - i, (uint32_t)KTRAMP_BATCH_MAX);
 		struct ktramp_batch batch;
-		int armed = dev_batch(added->dev, KTRAMP_IOC_ARM, &added->ids[i], n, &batch);
 
-		if (!armed)
-			continue;
-		err = armed;
-		p_err("%u of %u probes cannot be armed; probe %u: %s", n - batch.done, n,
-		      batch.failed, *batch.why ? batch.why : strerror(-err));
+		if (dev_batch(added->dev, KTRAMP_IOC_ARM, &added->ids[i], n, &batch))
+			err = complain_each(added, &added->ids[i], n) ?: err;
 	}
 	return err;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ktramp enable, disable, remove: what is to become of probes that stay. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,34 +68,70 @@ static int append(struct ids *ids, uint32_t id)
 	return 0;
 }
 
-/* A probe is named by its number, or by its site, where there may be several. */
-static bool is_named(const struct ktramp_probe_info *probe, const char *name)
-{
-	char *end;
-	unsigned long id = strtoul(name, &end, 10);
+/* What a probe is named by: its number, or its site, where there may be several. */
+struct wanted {
+	uint32_t id;			/* 0: by the site */
+	const char *site;		/* as it is printed; NULL: any */
+};
 
-	return (*name && !*end && id == probe->id) || !strcmp(name, probe->site);
+static bool is_wanted(const struct ktramp_probe_info *probe, const struct wanted *wanted)
+{
+	if (wanted->id)
+		return probe->id == wanted->id;
+	return !wanted->site || !strcmp(wanted->site, probe->site);
 }
 
-static int choose(const struct dev *dev, const char *name, struct ids *ids)
+static bool is_there(const struct ids *ids, uint32_t id)
+{
+	for (uint32_t i = 0; i < ids->nr; i++)
+		if (ids->v[i] == id)
+			return true;
+	return false;
+}
+
+static int choose(const struct dev *dev, const struct wanted *wanted, struct ids *ids,
+		  bool *found)
 {
 	struct ktramp_probe_info probe;
-	uint32_t before = ids->nr;
 	int err = 0;
 
 	for (uint32_t id = 1; id && !err; id = probe.id + 1) {
 		err = dev_probe(dev, id, KTRAMP_PROBE_NEXT, &probe);
-		if (!err && probe.keep && (!name || is_named(&probe, name)))
+		if (err || !probe.keep || !is_wanted(&probe, wanted))
+			continue;
+		*found = true;
+		/* Two names may be of one probe; --all has none. */
+		if ((!wanted->site && !wanted->id) || !is_there(ids, probe.id))
 			err = append(ids, probe.id);
 	}
-	if (err != -ENOENT)
-		return err;
-	if (name && ids->nr == before) {
-		p_err("no probe '%s' that stays; 'ktramp probes' lists them, sites as they are "
-		      "to be written here", name);
-		return -ENOENT;
+	return err == -ENOENT ? 0 : err;
+}
+
+static int choose_named(const struct dev *dev, const char *name, struct ids *ids)
+{
+	struct wanted wanted = { .site = name };
+	struct ktramp_site_info site;
+	bool found = false;
+	char *end;
+	int err;
+
+	if (isdigit((unsigned char)*name)) {
+		wanted.id = strtoul(name, &end, 10);
+		if (*end)
+			wanted.id = 0;
 	}
-	return 0;
+	/* As it was added, by its address, or as it is printed: all one place. */
+	if (!wanted.id) {
+		err = dev_site(dev, name, &site);
+		if (err)
+			return err;
+		wanted.site = site.site;
+	}
+	err = choose(dev, &wanted, ids, &found);
+	if (err || found)
+		return err;
+	p_err("no kept probe '%s'; 'ktramp probes' lists the numbers and sites to use", name);
+	return -ENOENT;
 }
 
 static int apply(const struct dev *dev, const struct change *change, const struct ids *ids)
@@ -103,6 +140,7 @@ static int apply(const struct dev *dev, const struct change *change, const struc
 
 	for (uint32_t i = 0; i < ids->nr; i += KTRAMP_BATCH_MAX) {
 		uint32_t n = MIN(ids->nr - i, (uint32_t)KTRAMP_BATCH_MAX);
+		struct ktramp_probe_info probe;
 		struct ktramp_batch batch;
 		int failed = dev_batch(dev, change->request, &ids->v[i], n, &batch);
 
@@ -116,8 +154,11 @@ static int apply(const struct dev *dev, const struct change *change, const struc
 		if (!failed)
 			continue;
 		err = failed;
-		p_err("%u of %u probes are not %s; probe %u: %s", n - batch.done, n, change->done,
-		      batch.failed, *batch.why ? batch.why : strerror(-err));
+		dev_probe(dev, batch.failed, 0, &probe);
+		p_refusal(&(struct refusal){ probe.site, batch.reason, failed },
+			  "%u of %u probes are not %s; probe %u%s%s: %s", n - batch.done, n,
+			  change->done, batch.failed, *probe.site ? " at " : "", probe.site,
+			  *batch.why ? batch.why : strerror(-err));
 	}
 	return err;
 }
@@ -129,16 +170,18 @@ static int run(struct change *change, const char *doc, int argc, char **argv)
 		.doc = doc, .children = children,
 	};
 	struct dev dev __cleanup(dev_close) = { .fd = -1 };
+	const struct wanted all = { 0 };
 	struct ids ids = { 0 };
+	bool found;
 	int err = 0;
 
 	argp_parse(&argp, argc, argv, 0, NULL, change);
 	if (dev_open(&dev))
 		return EXIT_FAILED;
 	if (change->all)
-		err = choose(&dev, NULL, &ids);
+		err = choose(&dev, &all, &ids, &found);
 	for (unsigned int i = 0; i < change->nr_names && !err; i++)
-		err = choose(&dev, change->names[i], &ids);
+		err = choose_named(&dev, change->names[i], &ids);
 	if (!err)
 		err = apply(&dev, change, &ids);
 	free(ids.v);

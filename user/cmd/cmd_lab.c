@@ -377,7 +377,8 @@ static int print_verdict(const json_t *lab, unsigned int number, const char *ans
 	if (json_array_size(json_object_get(lab_step(lab, number), "run")))
 		printf("\nSee it%s: ktramp lab %s %u %u\n",
 		       is_elsewhere(lab_step(lab, number)) ? ", on the host" : "",
-		       is_elsewhere(lab_step(lab, number)) ? "show" : "run", lab_number(lab), number);
+		       is_elsewhere(lab_step(lab, number)) ? "show" : "run", lab_number(lab),
+		       number);
 	if (next)
 		printf("Next: ktramp lab show %u %u\n", lab_number(lab), next);
 	return 0;
@@ -460,7 +461,8 @@ static int run_steps(const json_t *lab, const struct options *opts)
 			continue;
 		if (is_elsewhere(step)) {
 			p_err("step %u of lab %u is for the host, in the source tree; 'ktramp lab "
-			      "show %u %u' has its commands", i, lab_number(lab), lab_number(lab), i);
+			      "show %u %u' has its commands", i, lab_number(lab), lab_number(lab),
+			      i);
 			return -ENOENT;
 		}
 		err = opts->output ? run_to_file(lab, i, opts->output) :
@@ -563,9 +565,7 @@ static char **keep_answer(int *argc, char **argv)
 	for (int i = 0; kept && i < *argc; i++) {
 		ended |= !strcmp(argv[i], "--");
 		if (!ended && argv[i][0] == '-' && isdigit((unsigned char)argv[i][1])) {
-			static char end[] = "--";
-
-			kept[nr++] = end;
+			kept[nr++] = (char *)"--";
 			ended = true;
 		}
 		kept[nr++] = argv[i];

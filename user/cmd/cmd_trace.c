@@ -2,8 +2,11 @@
 /* ktramp trace: each hit of a site, as it happens. */
 #include <asm/ptrace.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bpf/bpf.h"
 #include "bpf/bpf_args.h"
@@ -41,7 +44,10 @@ struct trace {
 	struct perf_buffer *samples;
 	struct bpf_args *args;
 	struct ksym_table *symbols;
-	uint64_t events;
+	uint64_t events;		/* printed */
+	uint64_t left;			/* read behind the last one that was wanted */
+	bool returns;			/* a hit is a return */
+	bool draining;			/* nothing is added any more */
 	int err;
 };
 
@@ -52,7 +58,8 @@ static const struct argp_option options[] = {
 	  "bpf-kprobe-*", 0 },
 	{ "pid", 'p', "PID", 0, "Hits of this process only, with all its threads", 0 },
 	{ "args", OPT_ARGS, NULL, 0,
-	  "Print the function's arguments, by their types; SITE is its entry", 0 },
+	  "Print the function's arguments, by their types; SITE is its entry. With -m "
+	  "bpf-kretprobe print what it returns", 0 },
 	{ "regs", OPT_REGS, NULL, 0, "Print all registers", 0 },
 	{ "stack", OPT_STACK, NULL, 0, "Print who called whom, up to the site", 0 },
 	{ "btf", OPT_BTF, "FILE", 0, "Types of this kernel, instead of its own", 0 },
@@ -65,7 +72,8 @@ static const char doc[] =
 	"0xaddress or a target's name; any instruction will do.\v"
 	"The program that does it is BPF, and is run by ktramp's own jump, so that there is no "
 	"exception and nothing that must be a kprobe. What is hit faster than it is read is lost, "
-	"and counted at the end. The probe is gone when the command is.\n\n"
+	"and counted at the end: printed and lost make up the hits. Hits of the command itself are "
+	"left out. The probe is gone when the command is.\n\n"
 	"Exit status: 0, 1 if the site cannot be probed, 2 on wrong usage.\n\n"
 	"Examples:\n"
 	"  ktramp trace do_sys_openat2 --args\n"
@@ -152,24 +160,28 @@ static const char *frame_name(const struct trace *t, uint64_t address, char *buf
 	return ksym_table_name(t->symbols, address, buf, size);
 }
 
+/* The name of a thread may be any bytes. */
+static json_t *comm_json(const struct trace_event *event)
+{
+	json_t *comm = json_stringn(event->comm, strnlen(event->comm, sizeof(event->comm)));
+	char buf[4 * sizeof(event->comm) + 1];
+
+	return comm ? comm : json_string(printable(buf, sizeof(buf), event->comm,
+						   sizeof(event->comm)));
+}
+
 static json_t *event_json(const struct trace *t, const struct trace_event *event)
 {
-	json_t *line = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s%, s:s}", "type", "hit",
+	json_t *line = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:s}", "type", "hit",
 				 "time", (json_int_t)event->time,
 				 "cpu", (json_int_t)event->cpu,
 				 "pid", (json_int_t)event->pid,
 				 "tgid", (json_int_t)event->tgid,
-				 "comm", event->comm, strnlen(event->comm, sizeof(event->comm)),
+				 "comm", comm_json(event),
 				 "site", t->probe.info.site);
 	struct named_reg named[32];
 	char buf[KTRAMP_SITE_MAX];
 
-	/* The name of a thread may be any bytes. */
-	if (!line)
-		line = json_pack("{s:s, s:I, s:I, s:I, s:I, s:n, s:s}", "type", "hit",
-				 "time", (json_int_t)event->time, "cpu", (json_int_t)event->cpu,
-				 "pid", (json_int_t)event->pid, "tgid", (json_int_t)event->tgid,
-				 "comm", "site", t->probe.info.site);
 	if (t->opts->regs) {
 		unsigned int nr = name_regs(&event->regs, named);
 		json_t *regs = json_object();
@@ -181,7 +193,8 @@ static json_t *event_json(const struct trace *t, const struct trace_event *event
 		json_object_set_new(line, "regs", regs);
 	}
 	if (t->args)
-		json_object_set_new(line, "args", bpf_args_json(t->args, &event->regs));
+		json_object_set_new(line, t->returns ? "return" : "args",
+				    bpf_args_json(t->args, &event->regs));
 	if (t->opts->stack) {
 		json_t *stack = json_array();
 
@@ -193,15 +206,23 @@ static json_t *event_json(const struct trace *t, const struct trace_event *event
 	return line;
 }
 
+static const char *time_text(uint64_t ns, char *buf, size_t size)
+{
+	snprintf(buf, size, "%" PRIu64 ".%06" PRIu64, ns / 1000000000, ns / 1000 % 1000000);
+	return buf;
+}
+
 static void print_event(const struct trace *t, const struct trace_event *event)
 {
+	char comm[4 * sizeof(event->comm) + 1];
 	char buf[1024];
 
-	printf("%llu.%06llu  %3u  %7u  %-15.*s  %s", event->time / 1000000000ULL,
-	       event->time / 1000 % 1000000, event->cpu, event->pid,
-	       (int)sizeof(event->comm), event->comm, t->probe.info.site);
+	printf("%-13s  %3u  %7u  %-15s  %s", time_text(event->time, buf, sizeof(buf)), event->cpu,
+	       event->pid, printable(comm, sizeof(comm), event->comm, sizeof(event->comm)),
+	       t->probe.info.site);
 	if (t->args)
-		printf("(%s)", bpf_args_text(t->args, &event->regs, buf, sizeof(buf)));
+		printf(t->returns ? " = %s" : "(%s)",
+		       bpf_args_text(t->args, &event->regs, buf, sizeof(buf)));
 	printf("\n");
 	if (t->opts->regs) {
 		struct named_reg named[32];
@@ -217,32 +238,48 @@ static void print_event(const struct trace *t, const struct trace_event *event)
 	fflush(stdout);
 }
 
+static bool is_enough(const struct trace *t)
+{
+	return t->err || (t->opts->events && t->events >= t->opts->events);
+}
+
+static int print_hit(const struct trace *t, const struct trace_event *event)
+{
+	if (out_json)
+		return out_line(stdout, event_json(t, event));
+	print_event(t, event);
+	return ferror(stdout) ? out_failed() : 0;
+}
+
+/*
+ * The ring may hold more than was asked for. What goes on being added must not keep the reader
+ * from seeing that it is to end: it comes back for the rest when nothing is added any more.
+ */
 static int on_event(void *context, void *data, size_t size __unused)
 {
 	struct trace *t = context;
 
-	/* The ring may hold more than was asked for. */
-	if (t->opts->events && t->events >= t->opts->events)
-		return 0;
-	t->events++;
-	if (out_json)
-		t->err = out_line(stdout, event_json(t, data));
-	else
-		print_event(t, data);
-	if (!t->err && ferror(stdout))
-		t->err = -EIO;
-	return t->err;
+	if (is_enough(t)) {
+		t->left++;
+	} else {
+		t->err = print_hit(t, data);
+		if (t->err)
+			t->left++;
+		else
+			t->events++;
+	}
+	return !t->draining && (stopped || is_enough(t)) ? -ECANCELED : 0;
 }
 
 /* ---- running ---- */
 
-static uint64_t count_lost(const struct trace *t)
+static uint64_t counted(const struct trace *t, enum trace_count which)
 {
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t *values = calloc(cpus > 0 ? cpus : 1, sizeof(*values)), all = 0;
-	uint32_t slot = 0;
+	uint32_t slot = which;
 
-	if (values && !bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.lost), &slot, values))
+	if (values && !bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.counts), &slot, values))
 		for (int i = 0; i < cpus; i++)
 			all += values[i];
 	free(values);
@@ -291,37 +328,80 @@ static int follow(struct trace *t)
 	int err = 0;
 
 	if (!out_json)
-		printf("TIME           CPU  THREAD   NAME             SITE\n");
+		printf("%-13s  %3s  %7s  %-15s  %s\n", "TIME", "CPU", "THREAD", "NAME", "SITE");
 	fflush(stdout);
-	while (!stopped && !t->err && !(t->opts->events && t->events >= t->opts->events)) {
+	while (!stopped && !is_enough(t)) {
 		err = t->perf ? perf_buffer__poll(t->samples, 200) :
 				ring_buffer__poll(t->ring, 200);
-		if (err < 0 && err != -EINTR)
+		if (err < 0 && err != -EINTR && err != -ECANCELED)
 			break;
 		err = 0;
 	}
 	if (err)
 		p_err("cannot read the tracing program's buffer: %s", strerror(-err));
-	return err ? err : t->err;
+	return err;
 }
 
+/* What was hit before the probe went is in the buffer. */
+static int drain(struct trace *t)
+{
+	int err = bpf_probe_stop(&t->probe);
+
+	t->draining = true;
+	if (!err)
+		err = t->perf ? perf_buffer__consume(t->samples) : ring_buffer__consume(t->ring);
+	if (err < 0)
+		p_err("cannot read the rest of the tracing program's buffer: %s", strerror(-err));
+	return err < 0 ? err : 0;
+}
+
+/* Printed and lost make up the hits, whatever happened. */
 static int report(struct trace *t)
 {
-	uint64_t lost = count_lost(t);
+	uint64_t full = counted(t, TRACE_LOST), own = counted(t, TRACE_OWN);
+	uint64_t hits = counted(t, TRACE_HITS);
 
 	bpf_probe_counters(&t->probe);
+	/* Of the kernel's own ways only the program counts. */
+	if (!bpf_is_way(t->probe.mechanism->mechanism))
+		hits = t->probe.info.hits;
+	/* Nobody reads what is printed: who reads errors is told. */
 	if (out_json)
-		return out_line(stdout, json_pack("{s:s, s:I, s:I, s:I, s:I}", "type", "end",
-						  "printed", (json_int_t)t->events,
-						  "lost", (json_int_t)lost,
-						  "hits", (json_int_t)t->probe.info.hits,
-						  "missed", (json_int_t)t->probe.info.missed));
-	if (lost)
+		return out_line(t->err ? stderr : stdout,
+				json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "type", "end",
+					  "printed", (json_int_t)t->events,
+					  "lost", (json_int_t)(full + t->left),
+					  "hits", (json_int_t)(hits - own),
+					  "missed", (json_int_t)t->probe.info.missed,
+					  "own", (json_int_t)own));
+	if (t->err && t->left)
+		p_warn("%llu hits were not printed, %llu were", (unsigned long long)t->left,
+		       (unsigned long long)t->events);
+	if (full)
 		p_warn("%llu hits found the buffer full and were not printed",
-		       (unsigned long long)lost);
+		       (unsigned long long)full);
+	if (own)
+		p_warn("%llu hits were this command's own, and left out",
+		       (unsigned long long)own);
 	if (t->probe.info.missed)
 		p_warn("%llu hits were inside of BPF programs or bpf(), and left out",
 		       t->probe.info.missed);
+	return 0;
+}
+
+/* Its namespace, and its number there. */
+static int set_own(struct trace *t)
+{
+	struct stat ns;
+
+	if (stat("/proc/self/ns/pid", &ns)) {
+		p_err("cannot tell this command's own hits: /proc/self/ns/pid: %s; is /proc "
+		      "mounted?", strerror(errno));
+		return -errno;
+	}
+	t->skel->rodata->own_tgid = getpid();
+	t->skel->rodata->own_dev = ns.st_dev;
+	t->skel->rodata->own_ino = ns.st_ino;
 	return 0;
 }
 
@@ -342,6 +422,8 @@ static int prepare(struct trace *t, const struct bpf_types *types)
 		t->program = t->perf ? t->skel->progs.trace_hit_perf : t->skel->progs.trace_hit;
 		bpf_program__set_autoload(t->program, true);
 		t->skel->rodata->want_stack = t->opts->stack;
+		if (set_own(t))
+			return -EIO;
 		err = trace_bpf__load(t->skel);
 	}
 	if (err) {
@@ -349,7 +431,8 @@ static int prepare(struct trace *t, const struct bpf_types *types)
 		return err;
 	}
 	if (t->opts->args) {
-		err = bpf_args_find(&t->args, t->probe.dev, &t->probe.info, types);
+		t->returns = bpf_is_return(t->probe.mechanism->mechanism);
+		err = bpf_args_find(&t->args, t->probe.dev, &t->probe.info, t->returns, types);
 		if (err)
 			return err;
 	}
@@ -374,12 +457,14 @@ static int trace(struct trace *t)
 		err = open_buffer(t);
 	if (!err)
 		err = bpf_probe_attach(&t->probe, t->program);
-	if (!err)
+	if (!err) {
 		err = follow(t);
-	if (!err)
-		err = report(t);
+		/* Whatever it ended by, what was hit is told of. */
+		err = drain(t) ?: err;
+		err = report(t) ?: err;
+	}
 	bpf_probe_drop(&t->probe);
-	return err;
+	return err ?: t->err;
 }
 
 int cmd_trace(int argc, char **argv)

@@ -155,6 +155,28 @@ bool dev_is_target(const struct dev *dev, const struct ktramp_target_info *place
 	return find_target(dev, place->name);
 }
 
+int dev_site(const struct dev *dev, const char *text, struct ktramp_site_info *site)
+{
+	int err;
+
+	*site = (struct ktramp_site_info){ .size = sizeof(*site) };
+	if (strlen(text) >= sizeof(site->site)) {
+		p_refusal(&(struct refusal){ .site = text, .err = ENAMETOOLONG },
+			  "the site '%.32s...' has %zu characters: at most %zu are possible",
+			  text, strlen(text), sizeof(site->site) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(site->site, text);
+	err = call(dev, KTRAMP_IOC_SITE, site);
+	if (err) {
+		const struct refusal about = { text, site->reason, err };
+
+		p_refusal(&about, "there is no place '%s': %s", text,
+			  *site->why ? site->why : strerror(-err));
+	}
+	return err;
+}
+
 /* Names are the module's to resolve: a probe that is never armed tells. */
 static int resolve(const struct dev *dev, const char *site, struct ktramp_probe_info *probe)
 {
@@ -164,8 +186,12 @@ static int resolve(const struct dev *dev, const char *site, struct ktramp_probe_
 	struct ktramp_batch batch;
 	int err;
 
-	if (strlen(site) >= sizeof(create.site))
+	if (strlen(site) >= sizeof(create.site)) {
+		p_refusal(&(struct refusal){ .site = site, .err = ENAMETOOLONG },
+			  "the site '%.32s...' has %zu characters: at most %zu are possible",
+			  site, strlen(site), sizeof(create.site) - 1);
 		return -ENAMETOOLONG;
+	}
 	strcpy(create.site, site);
 	err = dev_create(dev, &create);
 	/* Only a jump goes to a function's entry, through ftrace's call. */
@@ -174,7 +200,10 @@ static int resolve(const struct dev *dev, const char *site, struct ktramp_probe_
 		err = dev_create(dev, &create);
 	}
 	if (err) {
-		p_err("cannot probe '%s': %s", site, *create.why ? create.why : strerror(-err));
+		const struct refusal about = { site, create.reason, err };
+
+		p_refusal(&about, "cannot probe '%s': %s", site,
+			  *create.why ? create.why : strerror(-err));
 		return err;
 	}
 	err = dev_probe(dev, create.id, 0, probe);

@@ -68,12 +68,22 @@ int cmd_lab(int argc, char **argv);
 extern bool out_json;
 extern const struct argp out_argp;	/* --json, a child of every subcommand's argp */
 
+/* What a program wants to know of an error, besides the sentence. */
+struct refusal {
+	const char *site;	/* NULL: it is about none */
+	uint32_t reason;	/* enum ktramp_reason */
+	int err;		/* errno, or -errno */
+};
+
 void p_err(const char *fmt, ...) __printf(1, 2);
+void p_refusal(const struct refusal *about, const char *fmt, ...) __printf(2, 3);
 void p_warn(const char *fmt, ...) __printf(1, 2);
 void p_info(const char *fmt, ...) __printf(1, 2);
 int out_line(FILE *to, json_t *steal);	/* complains */
 const char *json_text(const json_t *object, const char *key);
 json_int_t json_count(const json_t *object, const char *key);
+int out_failed(void);			/* complains, once */
+const char *printable(char *buf, size_t size, const char *text, size_t len);
 json_t *json_number(double value);
 json_t *json_address(uint64_t address);
 json_t *json_hex(const uint8_t *bytes, size_t n);
@@ -135,6 +145,8 @@ void dev_close(struct dev *dev);
 /* By name, or NULL, having complained. A target is also found by its site. */
 const struct ktramp_mechanism_info *dev_mechanism(const struct dev *dev, const char *name);
 const struct ktramp_target_info *dev_target(const struct dev *dev, const char *name);
+/* The one way a site is written, whatever @text names it by; complains. */
+int dev_site(const struct dev *dev, const char *text, struct ktramp_site_info *site);
 /* A target, or any other site that can be probed, with what is known of it. */
 int dev_place(const struct dev *dev, const char *site, struct ktramp_target_info *place);
 bool dev_is_target(const struct dev *dev, const struct ktramp_target_info *place);
@@ -197,6 +209,7 @@ struct bpf_program;
 void bpf_listen(void);
 const char *bpf_why(int err);
 bool bpf_is_way(uint32_t mechanism);
+bool bpf_is_return(uint32_t mechanism);
 int bpf_way_prepare(struct bpf_program *prog, uint32_t mechanism,
 		    const struct ktramp_probe_info *probe);
 int bpf_way_attach(struct bpf_program *prog, uint32_t mechanism,

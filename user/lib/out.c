@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One voice: messages, JSON Lines, numbers on the command line. */
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -10,16 +11,70 @@
 
 bool out_json;
 
-static void say(const char *kind, const char *fmt, va_list ap)
+/**
+ * printable() - text of somebody else's, for a terminal
+ * @buf: (out) the text, with \xNN for what is not printed: escape sequences, line ends
+ * @size: of @buf
+ * @text: the text
+ * @len: its bytes, or up to a NUL
+ */
+const char *printable(char *buf, size_t size, const char *text, size_t len)
 {
-	char text[1024];
+	size_t at = 0;
+
+	for (size_t i = 0; i < len && text[i] && at + 5 < size; i++) {
+		unsigned char c = text[i];
+
+		if (c < ' ' || c >= 0x7f)
+			at += snprintf(buf + at, size - at, "\\x%02x", c);
+		else
+			buf[at++] = c;
+	}
+	buf[at] = '\0';
+	return buf;
+}
+
+/* A site's text may be anything; only messages of several lines have line ends. */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text) && *text != '\n' && *text != '\t')
+			*text = '?';
+}
+
+static json_t *string_or_null(const char *string)
+{
+	return string && *string ? json_string(string) : json_null();
+}
+
+static json_t *message_json(const char *kind, const char *text, const struct refusal *about)
+{
+	json_t *line = json_pack("{s:s, s:s}", "type", kind, kind, text);
+
+	/* Bytes that are no UTF-8. */
+	if (!line)
+		line = json_pack("{s:s, s:s}", "type", kind, kind, "text that is not UTF-8");
+	if (strcmp(kind, "error"))
+		return line;
+	json_object_set_new(line, "reason", about && about->reason ?
+			    json_string(reason_name(about->reason)) : json_null());
+	json_object_set_new(line, "errno",
+			    string_or_null(about ? strerrorname_np(abs(about->err)) : NULL));
+	json_object_set_new(line, "site", string_or_null(about ? about->site : NULL));
+	return line;
+}
+
+static void say(const char *kind, const struct refusal *about, const char *fmt, va_list ap)
+{
+	char text[4096];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	make_plain(text);
 	/* Data first, when both streams end in the same place. */
 	fflush(stdout);
 
 	if (out_json) {
-		json_t *line __cleanup(free_json) = json_pack("{s:s}", kind, text);
+		json_t *line __cleanup(free_json) = message_json(kind, text, about);
 		char *dump = line ? json_dumps(line, JSON_COMPACT) : NULL;
 
 		if (dump) {
@@ -36,7 +91,16 @@ void p_err(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("error", fmt, ap);
+	say("error", NULL, fmt, ap);
+	va_end(ap);
+}
+
+void p_refusal(const struct refusal *about, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("error", about, fmt, ap);
 	va_end(ap);
 }
 
@@ -45,7 +109,7 @@ void p_warn(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("warning", fmt, ap);
+	say("warning", NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -62,6 +126,18 @@ void p_info(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+/* Once: what comes behind it cannot be written either. */
+int out_failed(void)
+{
+	static bool said;
+	const struct refusal about = { .err = errno ? errno : EIO };
+
+	if (!said)
+		p_refusal(&about, "cannot write all of the output: %s", strerror(about.err));
+	said = true;
+	return -about.err;
+}
+
 int out_line(FILE *to, json_t *steal)
 {
 	json_t *line __cleanup(free_json) = steal;
@@ -70,11 +146,10 @@ int out_line(FILE *to, json_t *steal)
 		p_err("cannot build a line of JSON: out of memory, or text that is not UTF-8");
 		return -ENOMEM;
 	}
+	errno = 0;
 	if (json_dumpf(line, to, JSON_COMPACT | JSON_REAL_PRECISION(12)) ||
-	    fputc('\n', to) == EOF || fflush(to)) {
-		p_err("cannot write JSON: %s", strerror(errno));
-		return -EIO;
-	}
+	    fputc('\n', to) == EOF || fflush(to))
+		return out_failed();
 	return 0;
 }
 
