@@ -22,12 +22,14 @@ GUEST_TESTS += fault
 GUEST_TESTS += flood
 GUEST_TESTS += lifetime
 GUEST_TESTS += live
+GUEST_TESTS += names
 GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
 GUEST_TESTS += regs
 GUEST_TESTS += springboard
 GUEST_TESTS += state
+GUEST_TESTS += trace
 
 guest-out := $(O)/tests/guest
 guest-obj := $(O)/tests/obj

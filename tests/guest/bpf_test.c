@@ -713,7 +713,7 @@ TEST_F_TIMEOUT(command, trace_prints_the_hits_it_was_asked_for, 120)
 	EXPECT_EQ(0, run_command("(sleep 4; for i in 1 2 3 4 5; do cat /proc/version; done "
 				 ">/dev/null) & ktramp trace do_sys_openat2 -n 2 --regs --json",
 				 "\"end\"", line, sizeof(line)));
-	EXPECT_NE(NULL, strstr(line, "\"printed\":2,\"lost\":0")) TH_LOG("%s", line);
+	EXPECT_NE(NULL, strstr(line, "\"printed\":2,")) TH_LOG("%s", line);
 }
 
 static const struct {
