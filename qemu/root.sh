@@ -35,9 +35,12 @@ unpack_root() {
 	rm -rf "$CACHE/roots/.$name."*/
 	mkdir -p "$work"
 	packages=$(printf '%s\n' "${ROOT_PACKAGES[@]}" "$(pahole_of "$release")" "$@" | sort -u | paste -sd ,)
+	# How this host reaches an archive: its proxies, and what it thinks of dates.
+	apt-config dump Acquire | grep -v '^Acquire::IndexTargets' >"$PRIVATE/acquire"
 	# "extract" runs no package's scripts: it needs neither root nor a namespace.
 	mmdebstrap --quiet --mode=chrootless --variant=extract --format=tar --include="$packages" \
-		"$release" - "$CACHE/apt/$release/sources.list" 2>"$PRIVATE/log" |
+		--aptopt="$PRIVATE/acquire" "$release" - "$CACHE/apt/$release/sources.list" \
+		2>"$PRIVATE/log" |
 		tar -C "$work" --no-same-owner --exclude='./dev/*' --exclude=./usr/share/{doc,man,locale} \
 			-xf - 2>>"$PRIVATE/log" ||
 		{ rm -rf "$work"; infra "cannot make a build root of Debian's $release: $(root_error)"; }
