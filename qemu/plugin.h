@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's interface for TCG plugins, version 1 (QEMU 4.2 to 8.2): the part of it that
+ * QEMU's interface for TCG plugins, versions 1 to 7 (QEMU 4.2 to 11.1): the part of it that
  * xray.c uses. Debian packages no qemu-plugin.h.
+ *
+ * What differs between the versions:
+ *   2  (9.0)   there are registers to read
+ *   3  (9.1)   qemu_plugin_insn_data() copies, and returns a size; before, it ignores what is
+ *              behind its first argument, and returns where the bytes are
+ *   6  (11.0)  qemu_plugin_read_register() returns a bool, and no longer a size
+ *   7  (11.1)  every callback has its data as last argument, which is given where it is
+ *              registered, and the plugin's number no longer as its first
+ * A caller may pass a function more arguments than it reads, on x86-64: so the prototypes are those
+ * of the newest version, and callbacks are passed as qemu_plugin_cb_t.
  */
 #ifndef KTRAMP_PLUGIN_H
 #define KTRAMP_PLUGIN_H
@@ -10,8 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QEMU_PLUGIN_VERSION	1
 #define QEMU_PLUGIN_EXPORT	__attribute__((visibility("default")))
+/* NULL in a QEMU that has no such function. */
+#define QEMU_PLUGIN_OPTIONAL	__attribute__((weak))
 
 struct qemu_info {
 	const char *target_name;
@@ -41,18 +52,23 @@ enum qemu_plugin_mem_rw {
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 struct qemu_plugin_hwaddr;
+struct qemu_plugin_register;
 
-typedef void (*qemu_plugin_simple_cb_t)(uint64_t id);
-typedef void (*qemu_plugin_udata_cb_t)(uint64_t id, void *data);
-typedef void (*qemu_plugin_tb_trans_cb_t)(uint64_t id, struct qemu_plugin_tb *tb);
+/* Newer versions have more behind these. */
+struct qemu_plugin_reg_descriptor {
+	struct qemu_plugin_register *handle;
+	const char *name;
+};
+
+typedef void (*qemu_plugin_cb_t)(void);
 typedef void (*qemu_plugin_insn_cb_t)(unsigned int cpu, void *data);
 typedef void (*qemu_plugin_mem_cb_t)(unsigned int cpu, uint32_t info,
 				     uint64_t vaddr, void *data);
 
-void qemu_plugin_reset(uint64_t id, qemu_plugin_simple_cb_t cb);
+void qemu_plugin_reset(uint64_t id, qemu_plugin_cb_t cb, void *data);
 void qemu_plugin_outs(const char *text);
-void qemu_plugin_register_atexit_cb(uint64_t id, qemu_plugin_udata_cb_t cb, void *data);
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, qemu_plugin_tb_trans_cb_t cb);
+void qemu_plugin_register_atexit_cb(uint64_t id, qemu_plugin_cb_t cb, void *data);
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, qemu_plugin_cb_t cb, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    qemu_plugin_insn_cb_t cb,
 					    enum qemu_plugin_cb_flags flags, void *data);
@@ -62,7 +78,7 @@ void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_plugin
 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+uintptr_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t size);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 
@@ -71,5 +87,26 @@ bool qemu_plugin_mem_is_store(uint32_t info);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
+
+/* Of GLib, which QEMU brings along: an array of register descriptors, and one of bytes. */
+typedef struct _GArray {
+	char *data;
+	unsigned int len;
+} GArray;
+
+typedef struct _GByteArray {
+	uint8_t *data;
+	unsigned int len;
+} GByteArray;
+
+QEMU_PLUGIN_OPTIONAL GArray *qemu_plugin_get_registers(void);
+QEMU_PLUGIN_OPTIONAL void qemu_plugin_read_register(struct qemu_plugin_register *handle,
+						    GByteArray *buf);
+QEMU_PLUGIN_OPTIONAL unsigned int g_array_get_element_size(GArray *array);
+QEMU_PLUGIN_OPTIONAL void *g_array_unref(GArray *array);
+QEMU_PLUGIN_OPTIONAL GByteArray *g_byte_array_new(void);
+QEMU_PLUGIN_OPTIONAL GByteArray *g_byte_array_set_size(GByteArray *array, unsigned int length);
+/* Since version 6. */
+QEMU_PLUGIN_OPTIONAL void qemu_plugin_set_pc(uint64_t vaddr);
 
 #endif /* KTRAMP_PLUGIN_H */

@@ -165,6 +165,8 @@ terminal_arguments() {
 plugin_arguments() {
 	# Plugins cannot read the guest's memory; this one finds it among QEMU's mappings.
 	arguments+=(-object "memory-backend-memfd,id=ram,size=${mem}M" -machine memory-backend=ram)
+	KTRAMP_QEMU_VERSION=$("$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+	export KTRAMP_QEMU_VERSION
 	arguments+=(-plugin "$plugin" -d plugin -D "$log.plugin")
 }
 

@@ -10,13 +10,18 @@
  *
  * The trace is text, a line each:
  *   order N			what follows is for the order N
+ *   registers			and tells what instructions left in registers
  *   hit N			begins, the Nth since the order
  *   i ADDRESS BYTES		an instruction is executed
  *   r ADDRESS SIZE		it has read memory; w: written
  *   m ADDRESS VALUE...		eight-byte words of memory from there on, where a first store
  *				behind a break in the sequence went: an exception's frame
+ *   g NAME VALUE		a register that it left with another value, or an exception
+ *				behind it
  *   end ADDRESS		the hit ended in front of the instruction there
  *   lost			the hit did not end in time
+ *
+ * environment: KTRAMP_QEMU_VERSION, which of QEMU's versions this is, such as 11.1
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,12 +31,13 @@
 #include "plugin.h"
 #include "xray.h"
 
-QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+QEMU_PLUGIN_EXPORT int qemu_plugin_version;
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc,
 					   char **argv);
 
 #define INSN_MAX	16
 #define FRAME_WORDS	7
+#define REGISTERS	16
 
 /* The instructions of a handler in which its first store is looked for. */
 #define FRAME_WINDOW	5
@@ -56,6 +62,7 @@ struct insn {
 static struct insn *buckets[BUCKETS];
 
 static uint64_t self;	/* what QEMU calls this plugin */
+static int interface;	/* version of QEMU's own interface, whichever one we asked for */
 static FILE *trace;
 
 /* The guest's memory: a file that QEMU maps, because the plugins' interface reads none. */
@@ -79,6 +86,19 @@ static struct {
 	struct insn *list;
 	uint64_t nr_listed;
 } hit;
+
+/* The general registers, as they were in front of the instruction that is executed now. */
+static struct {
+	bool known;
+	GByteArray *buf;
+	struct qemu_plugin_register *handle[REGISTERS];
+	uint64_t value[REGISTERS];
+} regs;
+
+static const char *const reg_names[REGISTERS] = {
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+};
 
 static void complain(const char *text)
 {
@@ -123,6 +143,59 @@ static void *guest_memory(uint32_t info, uint64_t vaddr, unsigned int size)
 	return ram + address;
 }
 
+/* ---- registers ---- */
+
+static bool can_read_registers(void)
+{
+	return qemu_plugin_get_registers && qemu_plugin_read_register && g_byte_array_new;
+}
+
+/* They are the CPU's, so only it can be asked, while it runs. */
+static void find_registers(void)
+{
+	GArray *all = qemu_plugin_get_registers();
+	size_t size = g_array_get_element_size(all);
+
+	for (unsigned int i = 0; i < all->len; i++) {
+		const struct qemu_plugin_reg_descriptor *reg = (const void *)(all->data + i * size);
+
+		for (unsigned int j = 0; j < REGISTERS; j++)
+			if (!strcmp(reg->name, reg_names[j]))
+				regs.handle[j] = reg->handle;
+	}
+	g_array_unref(all);
+	regs.buf = g_byte_array_new();
+}
+
+static uint64_t read_register(unsigned int i)
+{
+	uint64_t value = 0;
+
+	g_byte_array_set_size(regs.buf, 0);
+	if (regs.handle[i])
+		qemu_plugin_read_register(regs.handle[i], regs.buf);
+	memcpy(&value, regs.buf->data,
+	       regs.buf->len < sizeof(value) ? regs.buf->len : sizeof(value));
+	return value;
+}
+
+/* What the instruction before this one left; of the first one nothing is known. */
+static void keep_registers(void)
+{
+	if (!can_read_registers())
+		return;
+	if (!regs.buf)
+		find_registers();
+	for (unsigned int i = 0; i < REGISTERS; i++) {
+		uint64_t value = read_register(i);
+
+		if (regs.known && value != regs.value[i])
+			fprintf(trace, "g %s %" PRIx64 "\n", reg_names[i], value);
+		regs.value[i] = value;
+	}
+	regs.known = true;
+}
+
 /* ---- hits ---- */
 
 static bool is_end(uint64_t address)
@@ -140,6 +213,7 @@ static void begin_hit(void)
 	hit.length = 0;
 	hit.expected = hit.order.begin;
 	hit.frame = 0;
+	regs.known = false;
 	if (hit.writing)
 		fprintf(trace, "hit %" PRIu64 "\n", hit.hits + hit.lost);
 }
@@ -148,8 +222,10 @@ static void end_hit(uint64_t address)
 {
 	hit.in_hit = false;
 	hit.hits++;
-	if (hit.writing)
-		fprintf(trace, "end %" PRIx64 "\n", address);
+	if (!hit.writing)
+		return;
+	keep_registers();
+	fprintf(trace, "end %" PRIx64 "\n", address);
 }
 
 static void lose_hit(void)
@@ -169,6 +245,7 @@ static void keep_insn(struct insn *insn)
 	hit.expected = insn->address + insn->size;
 	if (!hit.writing)
 		return;
+	keep_registers();
 	if (!insn->is_listed) {
 		insn->is_listed = true;
 		insn->listed = hit.list;
@@ -235,10 +312,19 @@ static void on_access(unsigned int cpu, uint32_t info, uint64_t vaddr, void *dat
 
 /* ---- translation ---- */
 
+/* Its bytes, until the next call. */
+static const uint8_t *bytes_of(const struct qemu_plugin_insn *insn)
+{
+	static uint8_t bytes[INSN_MAX];
+	uintptr_t found = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
+
+	return interface < 3 ? (const uint8_t *)found : bytes;
+}
+
 static struct insn *insn_of(struct qemu_plugin_insn *from)
 {
 	uint64_t address = qemu_plugin_insn_vaddr(from);
-	const void *bytes = qemu_plugin_insn_data(from);
+	const uint8_t *bytes = bytes_of(from);
 	size_t size = qemu_plugin_insn_size(from);
 	struct insn **bucket = &buckets[(address ^ address >> 16) % BUCKETS];
 	struct insn *insn;
@@ -268,14 +354,16 @@ static bool is_order(struct qemu_plugin_insn *insn)
 	static const uint8_t store[] = XRAY_STORE_BYTES;
 
 	return qemu_plugin_insn_size(insn) == sizeof(store) &&
-	       !memcmp(qemu_plugin_insn_data(insn), store, sizeof(store));
+	       !memcmp(bytes_of(insn), store, sizeof(store));
 }
 
 static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data);
 
-static void on_translation(uint64_t id, struct qemu_plugin_tb *tb)
+static void translate(struct qemu_plugin_tb *tb)
 {
-	(void)id;
+	enum qemu_plugin_cb_flags flags =
+		can_read_registers() ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS;
+
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
@@ -285,18 +373,39 @@ static void on_translation(uint64_t id, struct qemu_plugin_tb *tb)
 		} else if (attached) {
 			struct insn *known = insn_of(insn);
 
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn,
-							       QEMU_PLUGIN_CB_NO_REGS, known);
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn, flags, known);
 			qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
 							 QEMU_PLUGIN_MEM_RW, NULL);
 		}
 	}
 }
 
-/* All that was translated before is gone, and comes back with the callbacks it needs now. */
-static void on_reset(uint64_t id)
+/* Up to version 6 and from 7 on. */
+static void on_translation_id(uint64_t id, struct qemu_plugin_tb *tb)
 {
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	(void)id;
+	translate(tb);
+}
+
+static void on_translation_data(struct qemu_plugin_tb *tb, void *data)
+{
+	(void)data;
+	translate(tb);
+}
+
+static void watch_translation(void)
+{
+	qemu_plugin_cb_t cb = (qemu_plugin_cb_t)on_translation_id;
+
+	if (qemu_plugin_version >= 7)
+		cb = (qemu_plugin_cb_t)on_translation_data;
+	qemu_plugin_register_vcpu_tb_trans_cb(self, cb, NULL);
+}
+
+/* All that was translated before is gone, and comes back with the callbacks it needs now. */
+static void on_reset(void)
+{
+	watch_translation();
 	waiting->attached = 1;
 }
 
@@ -315,7 +424,7 @@ static void attach(struct xray_order *order)
 	}
 	attached = true;
 	waiting = order;
-	qemu_plugin_reset(self, on_reset);
+	qemu_plugin_reset(self, on_reset, NULL);
 }
 
 static void forget_list(void)
@@ -340,6 +449,8 @@ static void start(const struct xray_order *order)
 	hit.in_hit = false;
 	hit.on = attached;
 	fprintf(trace, "order %" PRIu64 "\n", order->number);
+	if (can_read_registers())
+		fputs("registers\n", trace);
 }
 
 static void stop(struct xray_order *order)
@@ -401,12 +512,31 @@ static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data
 	order->answer = order->command;
 }
 
-static void close_trace(uint64_t id, void *data)
+static void close_trace(void)
 {
-	(void)id;
-	(void)data;
 	if (fclose(trace))
 		complain("cannot write all of the trace");
+}
+
+/*
+ * QEMU reads the version before it calls us, and takes only those that it knows. What it has tells
+ * which those are, but for the last: 7 added no function.
+ */
+__attribute__((constructor)) static void choose_version(void)
+{
+	const char *qemu = getenv("KTRAMP_QEMU_VERSION");
+	unsigned int major = 0, minor = 0;
+
+	if (qemu)
+		sscanf(qemu, "%u.%u", &major, &minor);
+	if (!qemu_plugin_get_registers)
+		qemu_plugin_version = 1;
+	else if (!qemu_plugin_set_pc)
+		qemu_plugin_version = 2;
+	else if (major == 11 && !minor)
+		qemu_plugin_version = 6;
+	else
+		qemu_plugin_version = 7;
 }
 
 int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, char **argv)
@@ -424,7 +554,8 @@ int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, cha
 		return -1;
 	}
 	self = id;
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	interface = info->version.cur;
+	watch_translation();
 	qemu_plugin_register_atexit_cb(id, close_trace, NULL);
 	return 0;
 }
