@@ -11,6 +11,7 @@ enum option_key {
 	OPT_TREE = 256,
 	OPT_FLAT,
 	OPT_LISTING,
+	OPT_REGISTERS,
 	OPT_DIFF,
 	OPT_CALL,
 	OPT_IMPORT,
@@ -31,6 +32,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "listing", OPT_LISTING, NULL, 0, "Print every instruction, and the exceptions between "
 	  "them", 0 },
+	{ "registers", OPT_REGISTERS, NULL, 0, "Print every instruction, and the general registers "
+	  "that it left with another value (with QEMU 9.0 or later)", 0 },
 	{ "diff", OPT_DIFF, NULL, 0, "Print function by function what FILE B has more than "
 	  "FILE A", 0 },
 	{ "call", OPT_CALL, "CALL", 0, "Which call: 'unprobed', 'cold' (the first after arming) or "
@@ -58,7 +61,7 @@ static const char doc[] =
 static void choose(struct argp_state *state, struct options *opts, int way)
 {
 	if (opts->way && opts->way != way)
-		argp_error(state, "--tree, --flat, --listing, --diff and --import "
+		argp_error(state, "--tree, --flat, --listing, --registers, --diff and --import "
 			   "exclude each other");
 	opts->way = way;
 }
@@ -89,6 +92,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_TREE:
 	case OPT_FLAT:
 	case OPT_LISTING:
+	case OPT_REGISTERS:
 	case OPT_DIFF:
 		choose(state, opts, key);
 		return 0;
@@ -147,12 +151,17 @@ static int print(const struct options *opts)
 
 	if (load(opts, opts->file[0], &trace, &call))
 		return -EIO;
+	if (opts->way == OPT_REGISTERS && !json_is_array(json_object_get(call, "registers"))) {
+		p_err("'%s' has no registers: QEMU shows them to its plugins from 9.0 on; run "
+		      "'make xray' where there is one", opts->file[0]);
+		return -ENODATA;
+	}
 	if (!out_json)
 		xray_print_title(trace, call);
 	if (opts->way == OPT_FLAT)
 		return xray_print_flat(trace, call);
-	if (opts->way == OPT_LISTING)
-		return xray_print_listing(trace, call);
+	if (opts->way == OPT_LISTING || opts->way == OPT_REGISTERS)
+		return xray_print_listing(trace, call, opts->way == OPT_REGISTERS);
 	return xray_print_tree(trace, call);
 }
 

@@ -45,9 +45,18 @@ struct step {
 	uint64_t word[FRAME_WORDS];
 };
 
+/* A general register that a step left with another value. */
+struct change {
+	uint32_t step;
+	uint8_t reg;
+	uint64_t value;
+};
+
 struct hit {
 	size_t nr;
 	struct step *step;
+	size_t nr_changes;
+	struct change *change;	/* in the order of the steps */
 	uint64_t next;		/* where it ended */
 	bool whole;
 };
@@ -68,9 +77,13 @@ struct trace {
 	struct trace_insn *insn;
 	size_t nr_orders;
 	struct order *order;	/* by number */
+	bool has_registers;	/* this QEMU shows them to its plugins */
 };
 
+const char *register_name(unsigned int reg);	/* NULL behind the last one */
+
 int make_room(void **array, size_t nr, size_t *room, size_t size);
+void hit_free(struct hit *hit);
 int trace_read(struct trace *trace, const char *name);		/* complains */
 void trace_free(struct trace *trace);
 
@@ -204,7 +217,7 @@ const json_t *xray_find_call(const json_t *trace, const char *which);	/* complai
 void xray_print_title(const json_t *trace, const json_t *call);
 int xray_print_tree(const json_t *trace, const json_t *call);
 int xray_print_flat(const json_t *trace, const json_t *call);
-int xray_print_listing(const json_t *trace, const json_t *call);
+int xray_print_listing(const json_t *trace, const json_t *call, bool registers);
 int xray_print_diff(const json_t *a, const json_t *call_a, const json_t *b, const json_t *call_b);
 
 #endif /* _KTRAMP_XRAY_USER_H */

@@ -208,7 +208,7 @@ static const struct order *order_of(struct import *im, const json_t *line)
 	order = &im->trace.order[number_of];
 	/* The last one may have been under way at the end. */
 	if (order->nr && !order->hit[order->nr - 1].whole)
-		free(order->hit[--order->nr].step);
+		hit_free(&order->hit[--order->nr]);
 	for (size_t i = 0; i < order->nr; i++)
 		if (!order->hit[i].whole)
 			return NULL;

@@ -133,6 +133,22 @@ static json_t *nodes_json(const struct call_tree *tree)
 	return list;
 }
 
+static json_t *registers_json(const struct xray_calls *calls, const struct hit *hit)
+{
+	json_t *list;
+
+	if (!calls->trace->has_registers)
+		return json_null();
+	list = json_array();
+	for (size_t i = 0; i < hit->nr_changes; i++)
+		json_array_append_new(list, json_pack("{s:I, s:s, s:o}",
+			"at", (json_int_t)hit->change[i].step,
+			"name", register_name(hit->change[i].reg),
+			"value", json_sprintf("0x%llx",
+					      (unsigned long long)hit->change[i].value)));
+	return list;
+}
+
 static json_t *phases_json(const struct call_tree *tree)
 {
 	json_t *list = json_array();
@@ -157,7 +173,7 @@ static json_t *call_json(const struct xray_calls *calls, const struct call_tree 
 		reads += hit->step[i].reads;
 		writes += hit->step[i].writes;
 	}
-	return json_pack("{s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 			 "which", tree->which,
 			 "instructions", (json_int_t)hit->nr,
 			 "hit", tree->hit_first == tree->hit_end ? json_null() :
@@ -168,7 +184,8 @@ static json_t *call_json(const struct xray_calls *calls, const struct call_tree 
 			 "steps", steps,
 			 "nodes", nodes_json(tree),
 			 "events", events_json(calls, tree),
-			 "phases", phases_json(tree));
+			 "phases", phases_json(tree),
+			 "registers", registers_json(calls, hit));
 }
 
 json_t *xray_calls_json(const struct xray_calls *calls)

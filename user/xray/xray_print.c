@@ -354,20 +354,52 @@ static int listing_width(const json_t *trace, const json_t *call, bool bytes)
 	return width;
 }
 
-int xray_print_listing(const json_t *trace, const json_t *call)
+/* What a step left in registers, by name; they are in time. */
+static json_t *changes_of(const json_t *call, size_t step, size_t *next)
+{
+	const json_t *registers = json_object_get(call, "registers");
+	json_t *found = json_object();
+
+	for (; *next < json_array_size(registers); ++*next) {
+		json_t *change = json_array_get(registers, *next);
+
+		if ((size_t)json_count(change, "at") > step)
+			break;
+		if ((size_t)json_count(change, "at") == step)
+			json_object_set(found, json_text(change, "name"),
+					json_object_get(change, "value"));
+	}
+	return found;
+}
+
+static void print_changes(json_t *changes)
+{
+	const char *name, *between = "  ";
+	json_t *value;
+
+	json_object_foreach(changes, name, value) {
+		printf("%s%s=%s", between, name, json_string_value(value) ?: "");
+		between = " ";
+	}
+}
+
+int xray_print_listing(const json_t *trace, const json_t *call, bool registers)
 {
 	int place_width = listing_width(trace, call, false);
 	int bytes_width = listing_width(trace, call, true);
-	size_t i, next_event = 0;
+	size_t i, next_event = 0, next_change = 0;
 	json_t *step;
 
 	json_array_foreach(json_object_get(call, "steps"), i, step) {
 		const json_t *insn = json_array_get(json_object_get(trace, "insns"),
 						    json_integer_value(step));
+		json_t *changes __cleanup(free_json) = NULL;
 		char place[192];
 
 		snprintf(place, sizeof(place), "%s+0x%llx", symbol_name(trace, insn),
 			 (long long)json_count(insn, "offset"));
+		if (registers)
+			changes = changes_of(call, i, &next_change);
 		if (out_json) {
 			json_t *line = json_deep_copy(insn);
 			int err;
@@ -375,6 +407,8 @@ int xray_print_listing(const json_t *trace, const json_t *call)
 			json_object_set_new(line, "type", json_string("step"));
 			json_object_set_new(line, "step", json_integer(i));
 			json_object_set_new(line, "place", json_string(place));
+			if (registers)
+				json_object_set(line, "registers", changes);
 			err = out_line(stdout, line);
 			if (err)
 				return err;
@@ -383,7 +417,10 @@ int xray_print_listing(const json_t *trace, const json_t *call)
 		print_events(call, i, &next_event);
 		printf("%6zu %-*s  %-*s  %s", i, place_width, place, bytes_width,
 		       json_text(insn, "bytes"), json_text(insn, "text"));
-		printf("%s%s\n", *json_text(insn, "note") ? "  " : "", json_text(insn, "note"));
+		printf("%s%s", *json_text(insn, "note") ? "  " : "", json_text(insn, "note"));
+		if (registers)
+			print_changes(changes);
+		printf("\n");
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@ struct reader {
 	struct order *order;	/* that the lines are for */
 	struct hit *hit;	/* that is under way */
 	size_t steps_room;
+	size_t changes_room;
 	size_t insns_room;
 	size_t *bucket;		/* index + 1 of an instruction */
 	size_t *next;
@@ -70,6 +71,13 @@ static int find_insn(struct reader *r, const struct trace_insn *insn, uint32_t *
 	return 0;
 }
 
+void hit_free(struct hit *hit)
+{
+	free(hit->step);
+	free(hit->change);
+	*hit = (struct hit){ 0 };
+}
+
 static int on_order(struct reader *r, const char *rest)
 {
 	size_t number = strtoull(rest, NULL, 10);
@@ -91,7 +99,7 @@ static int on_order(struct reader *r, const char *rest)
 	r->hit = NULL;
 	/* Given again: the calls before were not what was wanted. */
 	for (size_t i = 0; i < r->order->nr; i++)
-		free(r->order->hit[i].step);
+		hit_free(&r->order->hit[i]);
 	r->order->nr = 0;
 	return 0;
 }
@@ -109,6 +117,7 @@ static int on_hit(struct reader *r)
 	r->hit = &grown[r->order->nr++];
 	*r->hit = (struct hit){ 0 };
 	r->steps_room = 0;
+	r->changes_room = 0;
 	return 0;
 }
 
@@ -153,6 +162,40 @@ static int on_access(struct reader *r, bool write, const char *rest)
 	return 0;
 }
 
+const char *register_name(unsigned int reg)
+{
+	static const char *const names[] = {
+		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+	};
+
+	return reg < sizeof(names) / sizeof(*names) ? names[reg] : NULL;
+}
+
+static int on_register(struct reader *r, const char *rest)
+{
+	size_t length = strcspn(rest, " ");
+	struct hit *hit = r->hit;
+	unsigned int reg = 0;
+	const char *name;
+	int err;
+
+	if (!hit || !hit->nr || !rest[length])
+		return -EBADMSG;
+	while ((name = register_name(reg)) && (strncmp(name, rest, length) || name[length]))
+		reg++;
+	if (!name)
+		return -EBADMSG;
+	err = make_room((void **)&hit->change, hit->nr_changes, &r->changes_room,
+			sizeof(*hit->change));
+	if (err)
+		return err;
+	hit->change[hit->nr_changes++] = (struct change){
+		.step = hit->nr - 1, .reg = reg, .value = strtoull(rest + length, NULL, 16),
+	};
+	return 0;
+}
+
 static int on_words(struct reader *r, const char *rest)
 {
 	struct step *step;
@@ -194,6 +237,8 @@ static int read_line(struct reader *r, const char *line)
 			return on_access(r, *line == 'w', rest);
 		case 'm':
 			return on_words(r, rest);
+		case 'g':
+			return on_register(r, rest);
 		}
 	}
 	if (!strncmp(line, "order", word))
@@ -202,6 +247,10 @@ static int read_line(struct reader *r, const char *line)
 		return on_hit(r);
 	if (!strncmp(line, "end", word))
 		return on_end(r, rest);
+	if (!strncmp(line, "registers", word)) {
+		r->trace->has_registers = true;
+		return 0;
+	}
 	if (!strncmp(line, "lost", word)) {
 		r->hit = NULL;
 		return 0;
@@ -242,7 +291,7 @@ void trace_free(struct trace *trace)
 {
 	for (size_t i = 0; i < trace->nr_orders; i++) {
 		for (size_t j = 0; j < trace->order[i].nr; j++)
-			free(trace->order[i].hit[j].step);
+			hit_free(&trace->order[i].hit[j]);
 		free(trace->order[i].hit);
 	}
 	free(trace->order);
