@@ -32,17 +32,17 @@ enum kernel {
  * @emulate, @step_tf, @step_int3, @boost, @jump: refusal of our mechanism, 0 if it serves
  * @kernel: what kprobes do with it
  * @jump_bp: #BP of one call through a jump that something else enters
- * @tf_bp: #BP of one hit of int3-step-tf, beyond the one at the site: QEMU lets STI hold off
- *	#DB until the int3 behind the copy
+ * @tf_shadow: a step of int3-step-tf may end at the int3 behind the copy and not with #DB: QEMU
+ *	before 11 lets STI hold off #DB for an instruction, as it does interrupts
  * @tf_db: #DB of it: of rep, one an iteration and one behind the last
  */
 static const struct row {
 	const char *target;
 	__u8 emulate, step_tf, step_int3, boost, jump;
 	enum kernel kernel;
-	__u8 tf_bp, tf_db, jump_bp;
+	__u8 tf_shadow, tf_db, jump_bp;
 } rows[] = {
-	/*                        emul  tf    int3  boost jump  kprobe     tf: bp db, jump: bp */
+	/*                        emul  tf    int3  boost jump  kprobe     tf: shadow, db; jump: bp */
 	{ "lea",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "nop",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "push",                0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
@@ -70,7 +70,7 @@ static const struct row {
 	{ "rep",                 NOEM, 0,    0,    0,    0,    OPTIMIZES, 0, 33 },
 	{ "pushf",               0,    0,    0,    0,    0,    EMULATES, 0, 1 },
 	{ "popf",                0,    0,    0,    0,    0,    EMULATES, 0, 1 },
-	{ "sti",                 0,    0,    0,    0,    0,    EMULATES, 1, 0 },
+	{ "sti",                 0,    0,    0,    0,    0,    EMULATES, 1, 1 },
 	{ "cli",                 0,    0,    0,    0,    0,    EMULATES, 0, 1 },
 	{ "targeted",            NOEM, 0,    0,    0,    0,    STEPS, 0, 1, 3 },
 	{ "springboard",         NOEM, 0,    0,    0,    0,    STEPS, 0, 1 },
@@ -252,6 +252,14 @@ static void check_exceptions(struct __test_metadata *_metadata, int fd, unsigned
 	EXPECT_EQ(FEW * db, run.db) WHERE;
 }
 
+/* Whether a step ends at the int3 behind the copy, on the machine this is. */
+static bool ends_at_int3(int fd, unsigned int i, unsigned int id)
+{
+	struct ktramp_run run;
+
+	return !kt_run(fd, i, id, 1, KTRAMP_RUN_TRAPS, &run) && run.bp == 2 && !run.db;
+}
+
 TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 {
 	bool transient = variant->mechanism == KTRAMP_KPROBE_OPT_PENDING;
@@ -268,6 +276,7 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 		const struct row *row = &rows[i];
 		bool steps = variant->mechanism == KTRAMP_INT3_STEP_TF;
 		bool jumps = variant->mechanism == KTRAMP_JUMP;
+		unsigned int tf_bp = 0, tf_db = steps ? row->tf_db : 0, more = 0;
 
 		if (expected_refusal(row, variant->mechanism))
 			continue;
@@ -280,10 +289,13 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 		/* The pending state stands only during a run; native_test looks at it there. */
 		EXPECT_EQ(!transient, kt_bytes_are_armed(&probe, len)) WHERE;
 		check_calls(_metadata, self->fd, i, id);
+		if (steps && row->tf_shadow) {
+			tf_bp = ends_at_int3(self->fd, i, id);
+			tf_db -= tf_bp;
+			more = 1;
+		}
 		check_exceptions(_metadata, self->fd, i, id,
-				 variant->bp + (steps ? row->tf_bp : 0) +
-				 (jumps ? row->jump_bp : 0),
-				 steps ? row->tf_db : 0);
+				 variant->bp + tf_bp + (jumps ? row->jump_bp : 0), tf_db);
 
 		ASSERT_EQ(0, kt_disarm(self->fd, id)) WHERE;
 		ASSERT_EQ(0, kt_probe(self->fd, id, &probe)) WHERE;
@@ -293,7 +305,7 @@ TEST_F_TIMEOUT(mechanism, serves_the_other_targets, 600)
 		ASSERT_EQ(0, kt_run(self->fd, i, 0, FEW, KTRAMP_RUN_TRAPS, &run)) WHERE;
 		EXPECT_EQ(0, run.wrong + run.bp + run.db) WHERE;
 		ASSERT_EQ(0, kt_probe(self->fd, id, &probe)) WHERE;
-		EXPECT_EQ(2 * CALLS + FEW, probe.hits) WHERE;
+		EXPECT_EQ(2 * CALLS + FEW + more, probe.hits) WHERE;
 
 		/* Destroying an armed probe must restore as well. */
 		ASSERT_EQ(0, kt_arm(self->fd, id)) WHERE;
