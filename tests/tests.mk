@@ -125,6 +125,7 @@ $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 # What gives programs to probes.
 guest-bpf := bpf contexts flood state
 $(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
+$(guest-out)/bpf_test: $(guest-obj)/insn.o
 $(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := $(user-libbpf)
 $(guest-bpf:%=$(guest-out)/%_test): | $(user-libeu)
 guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(patsubst %,$(guest-obj)/%.o,progs state_bench state_entry)

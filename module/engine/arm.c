@@ -167,7 +167,7 @@ static int check_ready(const struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->state == KTRAMP_STUCK)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 				     "someone else patched over this probe; it cannot be armed");
-	if (p->handler == KTRAMP_BPF && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
+	if (ktramp_probe_runs_program(p) && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
 	return 0;

@@ -292,7 +292,7 @@ static int check_request(const struct ktramp_request *request, struct ktramp_ref
 {
 	const struct ktramp_mechanism_ops *ops = ktramp_mechanism(request->mechanism);
 
-	if (!ops || request->handler < KTRAMP_COUNT || request->handler > KTRAMP_BPF)
+	if (!ops || request->handler < KTRAMP_COUNT || request->handler > KTRAMP_BPF_INLINE)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX, "no such mechanism or handler");
 	if (!(ops->handlers & BIT(request->handler)))
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER, "%s cannot run handler %s",
@@ -302,7 +302,7 @@ static int check_request(const struct ktramp_request *request, struct ktramp_ref
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_HANDLER,
 				     "%s with handler %s does not ask for the process",
 				     ops->name, ktramp_handler_name(request->handler));
-	if (request->handler == KTRAMP_BPF && !ops->libbpf && ktramp_bpf_handler_supported(r))
+	if (request->handler >= KTRAMP_BPF && !ops->libbpf && ktramp_bpf_handler_supported(r))
 		return -EOPNOTSUPP;
 	return ops->supported ? ops->supported(r) : 0;
 }

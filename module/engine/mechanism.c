@@ -303,7 +303,7 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.text = "BPF program called by a detour, at any instruction",
 		.target = "lea",
 		.kind = KTRAMP_KIND_OURS,
-		.handlers = BIT(KTRAMP_BPF),
+		.handlers = BIT(KTRAMP_BPF) | BIT(KTRAMP_BPF_INLINE),
 		.changes = KTRAMP_JMP_SIZE,
 		.supported = ktramp_bpf_handler_supported,
 		.prepare = ktramp_prepare_detour,
@@ -324,6 +324,7 @@ static const char * const handler_names[] = {
 	[KTRAMP_REGS] = "regs",
 	[KTRAMP_COUNT_INLINE] = "count-inline",
 	[KTRAMP_BPF] = "bpf",
+	[KTRAMP_BPF_INLINE] = "bpf-inline",
 };
 
 const char *ktramp_handler_name(unsigned int handler)

@@ -13,6 +13,7 @@
 #include "engine/program.h"
 #include "hit/bpf.h"
 #include "hit/bpf_detour.h"
+#include "hit/detour.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
 #include "kernel/compat.h"
@@ -41,7 +42,7 @@ static int measure(struct ktramp_probe *p, struct ktramp_draft *draft)
 
 	draft->emit.addr = ktramp_slot_base();
 	err = ktramp_prepare_detour_again(p, draft);
-	if (err != -ENOSPC)
+	if (err != -ENOSPC || p->handler == KTRAMP_BPF_INLINE)
 		return err;
 	p->bpf->shape.hook = 0;
 	p->bpf->shape.class = KTRAMP_BPF_FULL;
@@ -138,6 +139,16 @@ static int give_to_c(struct ktramp_probe *p, struct bpf_prog *prog)
 	return 0;
 }
 
+static int refuse_inline(const struct ktramp_shape *shape, struct ktramp_refusal *r)
+{
+	bool calls = shape->class == KTRAMP_BPF_HELPERS || shape->class == KTRAMP_BPF_FULL;
+
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+			     "the program cannot stand in a detour, because it %s; the handler 'bpf' calls it",
+			     calls || shape->guard ? shape->why :
+			     "has a stack, memory that may not be there, or is too long");
+}
+
 static int set(struct ktramp_probe *p, struct ktramp_bpf *bpf, struct bpf_prog *prog,
 	       struct ktramp_refusal *r)
 {
@@ -150,9 +161,14 @@ static int set(struct ktramp_probe *p, struct ktramp_bpf *bpf, struct bpf_prog *
 	if (b->prog && b->run.bpf_cookie != bpf->cookie)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX,
 				     "the cookie is the probe's, and cannot change with its program");
-	err = ktramp_program_shape(prog, bpf->flags & KTRAMP_BPF_REENTRANT, &b->shape);
-	if (err)
+	err = ktramp_program_shape(prog, p->handler == KTRAMP_BPF_INLINE ||
+				   bpf->flags & KTRAMP_BPF_REENTRANT, &b->shape);
+	if (!err && p->handler == KTRAMP_BPF_INLINE && !b->shape.inlines)
+		err = refuse_inline(&b->shape, r);
+	if (err) {
+		b->shape = before;
 		return err;
+	}
 	b->run.bpf_cookie = bpf->cookie;
 	if (p->code && ktramp_probe_is_jump(p) && (was_tailored || ktramp_probe_is_tailored(p)))
 		err = give(p, prog, r);

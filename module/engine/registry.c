@@ -87,7 +87,7 @@ static void probe_free(struct kref *ref)
 	put_pid(p->process);
 	kfree(p->pins);
 	kfree(p->native);
-	if (p->handler == KTRAMP_BPF)
+	if (ktramp_probe_runs_program(p))
 		ktramp_bpf_free(p->bpf);
 	else
 		free_percpu(p->regs);
@@ -127,11 +127,11 @@ struct ktramp_probe *ktramp_probe_alloc(const struct ktramp_request *request, un
 	p->stat = ktramp_stat_alloc(p->handler);
 	if (p->handler == KTRAMP_REGS)
 		p->regs = alloc_percpu(struct ktramp_snapshot);
-	if (p->handler == KTRAMP_BPF)
+	if (ktramp_probe_runs_program(p))
 		p->bpf = ktramp_bpf_alloc(p->stat, p->pid);
 	if (needs_native(p))
 		p->native = ktramp_native_alloc(p);
-	if (p->stat && (p->regs || (p->handler != KTRAMP_REGS && p->handler != KTRAMP_BPF)) &&
+	if (p->stat && (p->regs || (p->handler != KTRAMP_REGS && !ktramp_probe_runs_program(p))) &&
 	    (p->native || !needs_native(p)))
 		return p;
 	ktramp_probe_put(p);
@@ -343,7 +343,7 @@ int ktramp_probe_bpf(struct ktramp_bpf *bpf, void *owner, struct ktramp_refusal 
 	else if (p->owner && p->owner != owner)
 		err = ktramp_refuse(r, -EPERM, KTRAMP_R_BUSY,
 				    "probe %u belongs to another open file", bpf->id);
-	else if (p->handler != KTRAMP_BPF || ktramp_mechanism(p->mechanism)->libbpf)
+	else if (!ktramp_probe_runs_program(p) || ktramp_mechanism(p->mechanism)->libbpf)
 		err = ktramp_refuse(r, -EINVAL, KTRAMP_R_HANDLER,
 				    "probe %u runs no program of its own", bpf->id);
 	else

@@ -7,7 +7,7 @@
 
 #include <linux/bpf.h>
 
-#include "hit/detour.h"
+#include "hit/layout.h"
 #include "hit/probe.h"
 #include "hit/program.h"
 #include "kernel/compat.h"

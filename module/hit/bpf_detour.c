@@ -20,6 +20,8 @@
  * and changes memory by atomic operations only. Its memory outlives it, because it is freed
  * behind ktramp_text_wait(), when nobody is in the detour any more.
  *
+ * With the handler bpf-inline the program's instructions stand at (e), and (b) is left out.
+ *
  * Interrupts see the frame half made at any step: what is below the stack pointer is nobody's.
  */
 #include <linux/filter.h>
@@ -345,8 +347,16 @@ static void emit_frame(const struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 
 /* ---- (b) ---- */
 
+static bool is_inline(const struct ktramp_bpf_draft *d)
+{
+	return d->p->handler == KTRAMP_BPF_INLINE;
+}
+
 static void emit_duties(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 {
+	/* What stands in the detour is nobody's program. */
+	if (is_inline(d))
+		return;
 	ktramp_emit(e, 0x83, 0x3c, 0x25);		/* cmpl $0, bpf_stats_enabled_key */
 	emit_abs(e, (unsigned long)&bpf_stats_enabled_key.key.enabled);
 	ktramp_emit(e, 0x00);
@@ -447,12 +457,25 @@ static void emit_leave(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 	bind(d, e, KTRAMP_L_BACK);
 }
 
+static void emit_body(const struct ktramp_bpf_draft *d, struct ktramp_emit *e)
+{
+	/* Under ktramp_mutex, as all detours are written. */
+	static u16 moved[KTRAMP_BODY_MAX + 1];
+	const struct ktramp_jited j = { .body = d->shape->body };
+
+	ktramp_synthesize_body(e, &j, &d->shape->code, moved);
+}
+
 static void emit_program(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 {
 	emit_count(d, e, offsetof(struct ktramp_stat, hits));
 	if (d->shape->fields) {
 		ktramp_emit(e, 0x48, 0x8d, 0xbc, 0x24);	/* lea base(%rsp), %rdi */
 		ktramp_emit_s32(e, d->base);
+	}
+	if (is_inline(d)) {
+		emit_body(d, e);
+		return;
 	}
 	ktramp_emit(e, 0xe8);				/* call, behind the nops */
 	ktramp_emit_rel32(e, d->shape->entry);
@@ -472,7 +495,7 @@ bool ktramp_probe_is_tailored(const struct ktramp_probe *p)
 	const u16 scratch = BIT(0) | BIT(1) | BIT(2) | BIT(6) | BIT(7);
 	const struct ktramp_shape *shape;
 
-	if (p->handler != KTRAMP_BPF || !ktramp_probe_is_jump(p) || !p->bpf)
+	if (!ktramp_probe_runs_program(p) || !ktramp_probe_is_jump(p) || !p->bpf)
 		return false;
 	shape = &p->bpf->shape;
 	if (!shape->hook || !(shape->clobbers & scratch))
@@ -546,6 +569,10 @@ void ktramp_bpf_emit_behind(struct ktramp_bpf_draft *d, struct ktramp_emit *e, u
 {
 	d->at[KTRAMP_L_COPY] = copy;
 	emit_rare(d, e);
+	if (is_inline(d)) {
+		fix_up(d, e);
+		return;
+	}
 	if (KTRAMP_IDLE_IS_TRACED && has_environment(d->shape)) {
 		bind(d, e, KTRAMP_L_LEAVE_TO_C);
 		emit_undo(d, e, d->nr);

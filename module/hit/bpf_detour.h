@@ -5,7 +5,7 @@
 #ifndef KTRAMP_BPF_DETOUR_H
 #define KTRAMP_BPF_DETOUR_H
 
-#include "hit/detour.h"
+#include "hit/layout.h"
 #include "hit/program.h"
 
 struct ktramp_probe;

@@ -26,25 +26,6 @@ static const u8 push_order[] = { RDI, RSI, 2, 1, 0, 8, 9, 10, 11, 3, 5, 12, 13, 
 /* The part of them that a C function may clobber comes first. */
 #define NR_CALLER_SAVED		9
 
-/**
- * ktramp_emit_call() - call rel32, behind the ENDBR of a function
- * @e: where to
- * @function: the function, of the module's own
- */
-void ktramp_emit_call(struct ktramp_emit *e, const void *function)
-{
-	u64 target = (u64)function;
-
-	/* Or the compiler folds in the -4 below, and objtool sees a reference to no function. */
-	OPTIMIZER_HIDE_VAR(target);
-	/* Its ENDBR, of four bytes, is for indirect branches. */
-	if (ktramp_is_endbr((const void *)target))
-		target += sizeof(u32);
-	/* call rel32 */
-	ktramp_emit(e, 0xe8);
-	ktramp_emit_rel32(e, target);
-}
-
 /* Flags are saved unless what follows the handler overwrites all it may change. */
 static void emit_save_flags(struct ktramp_emit *e, const struct ktramp_dead *dead)
 {
@@ -266,7 +247,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 	const struct ktramp_odd_flags odd = layout->odd;
 	const u8 callee_saved = (ARRAY_SIZE(push_order) - NR_CALLER_SAVED) * 8;
 	/* To programs RIP is where kprobes have it. */
-	const u64 ip = p->trap.addr + (p->handler == KTRAMP_BPF);
+	const u64 ip = p->trap.addr + ktramp_probe_runs_program(p);
 	int i;
 
 	ktramp_emit(e, 0x6a, __KERNEL_DS);		/* push $__KERNEL_DS */
@@ -286,7 +267,7 @@ static void emit_regs(struct ktramp_emit *e, const struct ktramp_probe *p,
 		ktramp_emit(e, 0xfc);			/* cld */
 	if (odd.access)
 		ktramp_emit(e, 0x0f, 0x01, 0xca);	/* clac */
-	if (p->handler == KTRAMP_BPF)
+	if (ktramp_probe_runs_program(p))
 		emit_call_bpf(e, p);
 	else
 		emit_call_regs(e, p);
@@ -371,7 +352,7 @@ int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site
 	p->copied = region->copied;
 	layout.region = *region;
 	layout.place = draft->place;
-	if (p->handler == KTRAMP_BPF && p->bpf)
+	if (ktramp_probe_runs_program(p) && p->bpf)
 		p->bpf->layout = layout;
 	if (err == -ERANGE)
 		return ktramp_refuse(r, err, KTRAMP_R_RANGE,

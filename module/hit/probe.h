@@ -89,7 +89,7 @@ struct ktramp_springboard {
  * @emu: operands of the emulation (int3-emulate)
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
- * @bpf: the program, %KTRAMP_BPF only, and not where it is attached from user space
+ * @bpf: the program, %KTRAMP_BPF and %KTRAMP_BPF_INLINE only, and not where it is attached from user space
  * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL that are attached
  *	here. It is there as long as the probe, so that its counters can be read without a lock
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
@@ -180,6 +180,12 @@ static inline bool ktramp_probe_is_native(const struct ktramp_probe *p)
 {
 	return (p->mechanism >= KTRAMP_KPROBE_STEP && p->mechanism != KTRAMP_BPF_JUMP) ||
 	       p->mechanism == KTRAMP_CALL || p->tactic == KTRAMP_TACTIC_FTRACE;
+}
+
+/* Does it run a BPF program? */
+static inline bool ktramp_probe_runs_program(const struct ktramp_probe *p)
+{
+	return p->handler == KTRAMP_BPF || p->handler == KTRAMP_BPF_INLINE;
 }
 
 /* Does it have a detour? */

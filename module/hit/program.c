@@ -30,6 +30,7 @@
  * (x86_return_thunk), where returns are jumps.
  */
 void ktramp_return(void);
+
 __attribute__((naked)) noinline notrace void ktramp_return(void)
 {
 	asm(ASM_RET);
@@ -91,17 +92,21 @@ static int read_translated(const struct bpf_prog *prog, struct ktramp_ebpf *e)
 	return 0;
 }
 
-static int read_compiled(const struct bpf_prog *prog, struct ktramp_jited *j)
+static struct ktramp_jited_code compiled_code(const struct bpf_prog *prog)
 {
-	const struct ktramp_jited_code code = {
+	return (struct ktramp_jited_code){
 		.code = (const u8 *)prog->bpf_func, .len = prog->jited_len,
 		.addr = (unsigned long)prog->bpf_func, .thunk = return_thunk(),
 	};
-	u8 *starts = kvzalloc(min_t(u32, code.len, KTRAMP_JITED_MAX), GFP_KERNEL);
+}
+
+static int read_compiled(const struct ktramp_jited_code *code, struct ktramp_jited *j)
+{
+	u8 *starts = kvzalloc(min_t(u32, code->len, KTRAMP_JITED_MAX), GFP_KERNEL);
 
 	if (!starts)
 		return -ENOMEM;
-	ktramp_jited_scan(j, &code, starts);
+	ktramp_jited_scan(j, code, starts);
 	kvfree(starts);
 	return 0;
 }
@@ -150,6 +155,7 @@ static void choose(struct ktramp_shape *shape, const struct ktramp_ebpf *e,
 int ktramp_program_shape(const struct bpf_prog *prog, bool reentrant, struct ktramp_shape *shape)
 {
 	const struct bpf_prog *func = first_function(prog);
+	const struct ktramp_jited_code code = compiled_code(func);
 	struct ktramp_jited j = {};
 	struct ktramp_ebpf e = {};
 	int err;
@@ -162,7 +168,7 @@ int ktramp_program_shape(const struct bpf_prog *prog, bool reentrant, struct ktr
 		call_in_c(shape, "may throw an exception");
 		return 0;
 	}
-	err = read_translated(func, &e) ?: read_compiled(func, &j);
+	err = read_translated(func, &e) ?: read_compiled(&code, &j);
 	if (err)
 		return err;
 	if (j.why) {
@@ -173,10 +179,12 @@ int ktramp_program_shape(const struct bpf_prog *prog, bool reentrant, struct ktr
 		.clobbers = j.clobbers,
 		.hook = (unsigned long)func->bpf_func + j.hook,
 		.entry = (unsigned long)func->bpf_func + j.entry,
+		.code = code,
+		.body = j.body,
 	};
 	choose(shape, &e, &j, reentrant);
 	/* Loads that may fault are known by their addresses: a copy of them is not. */
-	shape->inlines &= !func->aux->num_exentries;
+	shape->inlines &= !func->aux->num_exentries && code.len <= KTRAMP_BODY_MAX;
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "plan/jited.h"
+
 struct bpf_prog;
 
 /**
@@ -19,6 +21,8 @@ struct bpf_prog;
  * @hook: address of the nop that other programs are attached at; 0: nothing is known of its
  *	code, and C calls it
  * @entry: address behind that and other nops
+ * @code: the compiled code that @body is in
+ * @body: offset of what stands in a detour, if it @inlines
  * @why: what keeps it from a cheaper class, as the end of a sentence that begins with the
  *	program; NULL if nothing does
  */
@@ -30,6 +34,8 @@ struct ktramp_shape {
 	u16 clobbers;
 	unsigned long hook;
 	unsigned long entry;
+	struct ktramp_jited_code code;
+	u32 body;
 	const char *why;
 };
 

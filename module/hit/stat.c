@@ -45,7 +45,7 @@ struct ktramp_stat __percpu *ktramp_stat_alloc(unsigned int handler)
 {
 	struct ktramp_stat __percpu *stat = NULL;
 
-	if (handler == KTRAMP_COUNT_INLINE || handler == KTRAMP_BPF)
+	if (handler == KTRAMP_COUNT_INLINE || handler >= KTRAMP_BPF)
 		stat = near_alloc();
 	return stat ?: alloc_percpu(struct ktramp_stat);
 }

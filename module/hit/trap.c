@@ -85,7 +85,7 @@ static nokprobe_inline void run_handler(struct ktramp_probe *p, struct pt_regs *
 		this_cpu_inc(p->stat->filtered);
 	else if (p->handler == KTRAMP_REGS)
 		ktramp_handle_regs(p, regs);
-	else if (p->handler == KTRAMP_BPF)
+	else if (ktramp_probe_runs_program(p))
 		handle_bpf(p, regs);
 	else
 		ktramp_handle_count(p->stat);

@@ -370,7 +370,7 @@ static void call(struct scan *s, struct ktramp_ebpf_state *state, u32 at)
 		state->reg[i] = other;
 }
 
-/* Return: false if nothing falls through to the next instruction. */
+/* Return: may the next instruction come after it? */
 static bool jump(struct scan *s, struct ktramp_ebpf_state *state, u32 at)
 {
 	const struct bpf_insn *insn = &s->insns[at];

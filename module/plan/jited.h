@@ -10,6 +10,9 @@
 /* Bytes of the longest program that is looked at. */
 #define KTRAMP_JITED_MAX	16384
 
+/* Bytes of the longest program that is copied. */
+#define KTRAMP_BODY_MAX		256
+
 /* What a C function may clobber: rax, rcx, rdx, rsi, rdi, r8 to r11. */
 #define KTRAMP_CALLER_SAVED	0x0fc7
 

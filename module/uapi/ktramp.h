@@ -98,12 +98,18 @@ enum ktramp_kind {
  *	kernel's own mechanisms of this handler are attached from user space: a probe of
  *	theirs writes nothing and counts nothing, but keeps others away from the bytes and
  *	shows them
+ * @KTRAMP_BPF_INLINE: no call: a program's instructions stand in the detour themselves, without
+ *	its entry and its returns. Only of one that calls nothing, uses no stack and no memory that
+ *	each CPU has its own of. It may be entered again in the middle, as KTRAMP_BPF_REENTRANT
+ *	says of others; the kernel does not count it (kernel.bpf_stats_enabled), and what is
+ *	attached to it does not run. A hit that comes by the int3 runs it as KTRAMP_BPF
  */
 enum ktramp_handler {
 	KTRAMP_COUNT	= 1,
 	KTRAMP_REGS	= 2,
 	KTRAMP_COUNT_INLINE = 3,
 	KTRAMP_BPF	= 4,
+	KTRAMP_BPF_INLINE = 5,
 };
 
 /**
@@ -767,7 +773,7 @@ enum ktramp_bpf_class {
  * struct ktramp_bpf - give a probe its BPF program (KTRAMP_IOC_BPF)
  * @size: (in) sizeof(struct ktramp_bpf)
  * @flags: (in) KTRAMP_BPF_REENTRANT or 0
- * @id: (in) number of a probe of ours with handler KTRAMP_BPF
+ * @id: (in) number of a probe of ours with handler KTRAMP_BPF or KTRAMP_BPF_INLINE
  * @prog_fd: (in) a loaded program of type BPF_PROG_TYPE_KPROBE
  * @cookie: (in) what bpf_get_attach_cookie() returns; must not change with the program
  * @prog_id: (out) the program's number, as the kernel counts them

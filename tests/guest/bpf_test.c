@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "decode/insn.h"
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "progs.h"
@@ -21,12 +23,17 @@
 #define COOKIE		0x6b7472616d70ULL
 #define FRAMES_MAX	32
 
-static int create(int dev, const char *site, unsigned int mechanism)
+static int create_as(int dev, const char *site, unsigned int mechanism, unsigned int handler)
 {
 	struct ktramp_create create;
-	int err = kt_create_as(dev, site, mechanism, KTRAMP_BPF, 0, &create);
+	int err = kt_create_as(dev, site, mechanism, handler, 0, &create);
 
 	return err ? err : (int)create.id;
+}
+
+static int create(int dev, const char *site, unsigned int mechanism)
+{
+	return create_as(dev, site, mechanism, KTRAMP_BPF);
 }
 
 static __u64 sum(int map, __u32 slot)
@@ -364,9 +371,13 @@ FIXTURE_VARIANT(made) {
 	const char *program;
 	unsigned int flags;
 	unsigned int class;
+	unsigned int handler;	/* 0: bpf */
 };
 
 FIXTURE_VARIANT_ADD(made, bare) { "add_bare", 0, KTRAMP_BPF_BARE };
+FIXTURE_VARIANT_ADD(made, inlined) { "add_bare", 0, KTRAMP_BPF_BARE, KTRAMP_BPF_INLINE };
+FIXTURE_VARIANT_ADD(made, inlined_filter) {
+	"filter_light", 0, KTRAMP_BPF_LIGHT, KTRAMP_BPF_INLINE };
 FIXTURE_VARIANT_ADD(made, light) { "store_light", 0, KTRAMP_BPF_LIGHT };
 FIXTURE_VARIANT_ADD(made, light_said_to_be_reentrant) {
 	"store_light", KTRAMP_BPF_REENTRANT, KTRAMP_BPF_BARE };
@@ -399,7 +410,7 @@ FIXTURE_SETUP(made)
 	self->fd = kt_open();
 	ASSERT_LE(0, self->fd);
 	self->target = kt_target_index(self->fd, "adc");
-	self->id = create(self->fd, "adc", KTRAMP_BPF_JUMP);
+	self->id = create_as(self->fd, "adc", KTRAMP_BPF_JUMP, variant->handler ?: KTRAMP_BPF);
 	ASSERT_LT(0, self->id);
 	self->skel = progs_load(variant->program, &self->prog);
 	ASSERT_NE(NULL, self->skel);
@@ -455,6 +466,8 @@ TEST_F(made, is_counted_by_the_kernel)
 
 	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 10, 0, &run));
 	EXPECT_EQ(0, run_count(self->prog));
+	if (variant->handler)
+		SKIP(return, "what stands in the detour is nobody's program");
 	stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	ASSERT_LE(0, stats);
 	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 25, 0, &run));
@@ -475,6 +488,8 @@ TEST_F(made, lets_others_attach_to_its_program)
 	struct ktramp_run run;
 	struct bpf_link *link;
 
+	if (variant->handler)
+		SKIP(return, "nothing comes by what is attached");
 	ASSERT_NE(NULL, other);
 	on = other->progs.on_program;
 	bpf_program__set_autoload(on, true);
@@ -511,6 +526,19 @@ TEST_F_TIMEOUT(made, makes_place_for_any_other, 120)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++) {
 		__u64 had = runs(self->skel, variant->program);
+
+		/* What calls, or needs a guard, keeps out. */
+		if (variant->handler && strcmp(others[i], "add_bare") &&
+		    strcmp(others[i], "store_light") && strcmp(others[i], "filter_light")) {
+			skel = progs_load(others[i], &prog);
+			ASSERT_NE(NULL, skel);
+			EXPECT_EQ(-EOPNOTSUPP, give(self->fd, self->id, prog, 0));
+			ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, 20, 0, &run));
+			EXPECT_EQ(20, run.hits);
+			EXPECT_EQ(0, runs(skel, others[i]));
+			progs_bpf__destroy(skel);
+			continue;
+		}
 
 		skel = progs_load(others[i], &prog);
 		ASSERT_NE(NULL, skel);
@@ -560,6 +588,7 @@ TEST_F(made, is_left_out_in_the_middle_of_another_if_that_matters)
 	ASSERT_LT(0, inner);
 	ASSERT_EQ(0, give(self->fd, outer, prog, 0));
 	ASSERT_EQ(0, give(self->fd, inner, self->prog, variant->flags));
+	guarded &= !variant->handler;
 	ASSERT_EQ(0, kt_arm(self->fd, inner));
 	ASSERT_EQ(0, kt_arm(self->fd, outer));
 	ASSERT_EQ(0, kt_run(self->fd, kt_target_index(self->fd, "lea"), outer, 10, 0, &run));
@@ -570,6 +599,100 @@ TEST_F(made, is_left_out_in_the_middle_of_another_if_that_matters)
 	EXPECT_EQ(guarded ? 10 : 0, probe.recursed);
 	EXPECT_EQ(probe.recursed, probe.missed);
 	progs_bpf__destroy(skel);
+}
+
+/* ---- what a hit costs ---- */
+
+#define CALLS	2000
+
+FIXTURE(cost) {
+	int fd, prog, id, target;
+	struct progs_bpf *skel;
+};
+
+/*
+ * On 6.12, at the target lea: instructions that the detour takes, its jumps included and what the
+ * program does not; and those of a whole hit, 0: as many as helpers take.
+ */
+FIXTURE_VARIANT(cost) {
+	const char *program;
+	unsigned int flags;
+	unsigned int handler;
+	unsigned int detour;
+	unsigned int hit;
+};
+
+FIXTURE_VARIANT_ADD(cost, counter) { "add_bare", KTRAMP_BPF_REENTRANT, KTRAMP_BPF, 12, 22 };
+FIXTURE_VARIANT_ADD(cost, counter_that_stores) {
+	"store_light", KTRAMP_BPF_REENTRANT, KTRAMP_BPF, 12, 22 };
+FIXTURE_VARIANT_ADD(cost, counter_with_a_guard) { "store_light", 0, KTRAMP_BPF, 18, 28 };
+FIXTURE_VARIANT_ADD(cost, counter_inlined) { "store_light", 0, KTRAMP_BPF_INLINE, 7, 12 };
+FIXTURE_VARIANT_ADD(cost, filter_that_does_not_take) { "filter_light", 0, KTRAMP_BPF, 20, 30 };
+FIXTURE_VARIANT_ADD(cost, lookup_and_add) { "add_by_pid", 0, KTRAMP_BPF, 42, 0 };
+FIXTURE_VARIANT_ADD(cost, stack_id) { "keep_stack", 0, KTRAMP_BPF, 62, 0 };
+
+FIXTURE_SETUP(cost)
+{
+	ASSERT_EQ(0, kt_pin(0));
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->target = kt_target_index(self->fd, "lea");
+	self->id = create_as(self->fd, "lea", KTRAMP_BPF_JUMP, variant->handler);
+	ASSERT_LT(0, self->id);
+	self->skel = progs_load(variant->program, &self->prog);
+	ASSERT_NE(NULL, self->skel);
+	self->skel->bss->wanted = ~0ULL;
+	ASSERT_EQ(0, give(self->fd, self->id, self->prog, variant->flags));
+}
+
+FIXTURE_TEARDOWN(cost)
+{
+	progs_bpf__destroy(self->skel);
+	close(self->fd);
+}
+
+/* From the detour's first instruction to the displaced ones, and both jumps. */
+static unsigned int detour_length(int fd, unsigned int id)
+{
+	struct ktramp_code code = { .size = sizeof(code), .id = id, .part = KTRAMP_CODE_DETOUR };
+	struct ktramp_insn insn;
+	unsigned int nr = 2;
+
+	if (kt_ioctl(fd, KTRAMP_IOC_CODE, &code))
+		return 0;
+	for (unsigned int at = 0; at < code.relocated; at += insn.len, nr++)
+		if (ktramp_insn_decode(&insn, code.code + at, code.relocated - at) < 0)
+			return 0;
+	return nr;
+}
+
+TEST_F(cost, is_no_more_than_this)
+{
+	const char *accel = getenv("KTRAMP_ACCEL");
+	struct ktramp_run bare, run;
+	unsigned int detour, hit;
+	struct utsname uts;
+
+	if (!accel || strcmp(accel, "icount"))
+		SKIP(return, "instructions are counted with icount only");
+	ASSERT_EQ(0, uname(&uts));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, CALLS, KTRAMP_RUN_MEASURE, &bare));
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, self->id, CALLS, KTRAMP_RUN_MEASURE, &run));
+	ASSERT_EQ(CALLS, run.hits);
+	ASSERT_EQ(0, run.wrong);
+	ASSERT_EQ(0, kt_disarm(self->fd, self->id));
+	hit = (run.ticks - bare.ticks) / CALLS;
+	detour = detour_length(self->fd, self->id);
+	printf("# %s: %u instructions a hit, %u of them the detour's\n", variant->program, hit,
+	       variant->handler == KTRAMP_BPF_INLINE ? hit : detour);
+	if (strncmp(uts.release, "6.12", 4) || kt_bpf_is_left_to_c())
+		SKIP(return, "the numbers are 6.12's");
+	EXPECT_LT(0, detour);
+	if (variant->handler != KTRAMP_BPF_INLINE)
+		EXPECT_GE(variant->detour, detour);
+	if (variant->hit)
+		EXPECT_GE(variant->hit, hit);
 }
 
 /* ---- owners ---- */

@@ -164,6 +164,35 @@ int use_helpers_but_ring(struct pt_regs *ctx)
 	return use(ctx, false);
 }
 
+/* ---- what tools do ---- */
+
+__s64 stack_id_of_site;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} by_pid SEC(".maps");
+
+SEC("?kprobe")
+int add_by_pid(void *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 *count = bpf_map_lookup_elem(&by_pid, &pid);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
+}
+
+SEC("?kprobe")
+int keep_stack(void *ctx)
+{
+	stack_id_of_site = bpf_get_stackid(ctx, &stacks, 0);
+	return 0;
+}
+
 /* ---- what state_test's cells give it; the cookie is the number of one ---- */
 
 struct pt_regs seen_at[STATE_CELLS];

@@ -163,7 +163,7 @@ void bench_draw(struct bench *b, uint64_t number)
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
 	for (unsigned int i = 0; i < ALL_WAYS; i++) {
-		item->handler[i] = ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
+		item->handler[i] = i == DRAWN && rng_below(&rng, 2) ? KTRAMP_BPF_INLINE : ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
 		/* Asking for the process takes other code; the inline counter cannot. */
 		if (item->handler[i] != KTRAMP_COUNT_INLINE && !rng_below(&rng, 4))
 			item->pid[i] = getpid();
@@ -280,6 +280,19 @@ static int give_drawn(struct bench *b, struct item *item)
 	return err;
 }
 
+/* Half of those without calls are to stand in the detour; what cannot is called after all. */
+static int give_or_call(struct bench *b, struct item *item)
+{
+	int err = give_drawn(b, item);
+
+	if (err != -EOPNOTSUPP || item->handler[DRAWN] != KTRAMP_BPF_INLINE)
+		return err;
+	err = kt_destroy(b->fd, item->probe[DRAWN]);
+	item->probe[DRAWN] = 0;
+	item->handler[DRAWN] = KTRAMP_BPF;
+	return err ?: item_create(b, item, DRAWN);
+}
+
 int item_create(struct bench *b, struct item *item, unsigned int way)
 {
 	struct ktramp_bpf bpf;
@@ -295,7 +308,7 @@ int item_create(struct bench *b, struct item *item, unsigned int way)
 	if (!err) {
 		item->probe[way] = create.id;
 		if (way == DRAWN)
-			return give_drawn(b, item);
+			return give_or_call(b, item);
 		return item->handler[way] != KTRAMP_BPF ? 0 :
 		       progs_give(b->fd, create.id, b->prog, item->place, &bpf);
 	}
@@ -499,6 +512,9 @@ static void check_class(struct bench *b, const struct item *item,
 	b->by_class[info->bpf_class % NR_CLASSES] += item->states;
 	if (info->bpf_class == item->program.class || info->bpf_class == KTRAMP_BPF_FULL)
 		return;
+	/* Whoever wants it there says that it may be entered again. */
+	if (info->handler == KTRAMP_BPF_INLINE && info->bpf_class == KTRAMP_BPF_BARE)
+		return;
 	if (b->differences++ >= DIFFERENCES)
 		return;
 	explain_probe(b, item, DRAWN);
@@ -521,7 +537,7 @@ static int check_hits(struct bench *b, unsigned int way)
 			return -EIO;
 		b->by_tactic[info.tactic % NR_TACTICS] += item->states;
 		b->entered[info.tactic % NR_TACTICS] += item->states - item->hits[way];
-		if (item->handler[way] != KTRAMP_BPF || way == DRAWN)
+		if (way == DRAWN || item->handler[way] != KTRAMP_BPF)
 			run = info.hits;
 		if (way == DRAWN)
 			check_class(b, item, &info);

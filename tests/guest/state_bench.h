@@ -16,7 +16,7 @@
 #define DRAWN		WAYS	/* the one behind them: bpf-jump, each with a program of its own */
 #define ALL_WAYS	(WAYS + 1)
 #define NR_DRAWN	3
-#define NR_HANDLERS	(KTRAMP_BPF + 1)
+#define NR_HANDLERS	(KTRAMP_BPF_INLINE + 1)
 #define NR_CLASSES	(KTRAMP_BPF_BARE + 1)
 #define NR_TACTICS	16
 #define NR_REASONS	64

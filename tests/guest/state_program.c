@@ -463,7 +463,7 @@ static int call_helper(int32_t number, uint64_t *reg, uint64_t owner, uint64_t p
 		reg[0] = place;
 		return 0;
 	}
-	return -ENOSYS;
+	return -EINVAL;
 }
 
 /**
@@ -475,7 +475,7 @@ static int call_helper(int32_t number, uint64_t *reg, uint64_t owner, uint64_t p
  * @place: what get_attach_cookie() returns
  * @words: (in/out) its words
  *
- * Return: 0, or -ENOSYS for what is not drawn.
+ * Return: 0, or -EINVAL for what is not drawn.
  */
 int program_interpret(const struct program *program, const struct state_case *state, uint64_t ip,
 		      uint64_t owner, uint64_t place, uint64_t *words)
@@ -520,14 +520,14 @@ int program_interpret(const struct program *program, const struct state_case *st
 				return 0;
 			if (op == BPF_CALL) {
 				if (call_helper(insn->imm, reg, owner, place))
-					return -ENOSYS;
+					return -EINVAL;
 			} else if (compares(op, reg[insn->dst_reg], b,
 					    BPF_CLASS(insn->code) == BPF_JMP)) {
 				at += insn->off;
 			}
 		}
 	}
-	return -ENOSYS;
+	return -EINVAL;
 }
 
 void program_explain(const struct program *program)

@@ -85,10 +85,11 @@ static void report_way(const struct bench *b, unsigned int way)
 {
 	static const char *const handlers[NR_HANDLERS] = {
 		[KTRAMP_COUNT] = "count", [KTRAMP_REGS] = "regs", [KTRAMP_BPF] = "bpf",
+		[KTRAMP_BPF_INLINE] = "bpf-inline",
 	};
 
 	printf("# %-19s %7lu executed", ways[way].name, executed(b, way));
-	for (unsigned int i = 0; !ways[way].handler && i < NR_HANDLERS; i++)
+	for (unsigned int i = 0; (!ways[way].handler || way == DRAWN) && i < NR_HANDLERS; i++)
 		if (b->by_way[way][i])
 			printf(", %lu %s", b->by_way[way][i], handlers[i]);
 	printf("\n");
@@ -206,6 +207,7 @@ static void check_ways(struct __test_metadata *_metadata, const struct bench *b)
 			}
 		}
 	}
+	EXPECT_LT(b->cases_done / 100, b->by_way[DRAWN][KTRAMP_BPF_INLINE]);
 	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_FULL]);
 	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_LIGHT]);
 	EXPECT_LT(b->cases_done / 20, b->by_class[KTRAMP_BPF_BARE]);

@@ -421,7 +421,7 @@ static int create(struct measure *m)
 	if (err)
 		return fail_errno(row, "make the probe", err, create.reason, create.why);
 	m->probe.id = create.id;
-	return create.handler == KTRAMP_BPF ? load_program(m) : 0;
+	return handler_is_program(create.handler) ? load_program(m) : 0;
 }
 
 static int summarize(struct measure *m)

@@ -42,7 +42,7 @@ struct bpf_probe {
 };
 
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
-		   const char *site, bool keep, uint32_t pid);			/* complains */
+		   uint32_t handler, const char *site, bool keep, uint32_t pid);	/* complains */
 int bpf_probe_attach(struct bpf_probe *probe, struct bpf_program *prog);	/* complains */
 int bpf_probe_counters(struct bpf_probe *probe);
 int bpf_probe_stop(struct bpf_probe *probe);				/* complains */

@@ -10,15 +10,16 @@
  * @probe: (out) to be given to bpf_probe_drop()
  * @dev: the device, to be kept open as long
  * @mechanism: name
+ * @handler: KTRAMP_BPF or KTRAMP_BPF_INLINE
  * @site: where
  * @keep: it outlives the command
  * @pid: the process whose hits run the program, 0 for all
  */
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
-		   const char *site, bool keep, uint32_t pid)
+		   uint32_t handler, const char *site, bool keep, uint32_t pid)
 {
 	struct ktramp_create create = {
-		.flags = keep ? KTRAMP_CREATE_KEEP : 0, .handler = KTRAMP_BPF, .pid = pid,
+		.flags = keep ? KTRAMP_CREATE_KEEP : 0, .handler = handler, .pid = pid,
 	};
 	int err;
 

@@ -16,6 +16,7 @@ enum option_key {
 	OPT_PROG = 256,
 	OPT_BTF,
 	OPT_KEEP,
+	OPT_INLINE,
 	OPT_REENTRANT,
 };
 
@@ -30,6 +31,7 @@ struct options {
 	uint32_t pid;
 	bool keep;
 	bool reentrant;
+	bool inlined;
 };
 
 /* One that the program writes records to. */
@@ -61,6 +63,9 @@ static const struct argp_option options[] = {
 	{ "interval", 'i', "N", 0, "Print the maps every N seconds, not at the end only", 0 },
 	{ "keep", OPT_KEEP, NULL, 0,
 	  "Leave the probe there, as a pinned link would be; 'ktramp remove' takes it away", 0 },
+	{ "inline", OPT_INLINE, NULL, 0,
+	  "Have the program's instructions in the detour itself, without a call (handler "
+	  "'bpf-inline'): if it calls nothing and uses no stack. bpf-jump only", 0 },
 	{ "reentrant", OPT_REENTRANT, NULL, 0,
 	  "A run of the program in the middle of another one does no harm: bpf-jump does without "
 	  "the guard that its stores would need", 0 },
@@ -110,6 +115,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_KEEP:
 		opts->keep = true;
+		return 0;
+	case OPT_INLINE:
+		opts->inlined = true;
 		return 0;
 	case OPT_REENTRANT:
 		opts->reentrant = true;
@@ -348,7 +356,9 @@ static int start(struct run *run, const struct dev *dev, const struct bpf_types 
 	const struct options *opts = run->opts;
 	int err;
 
-	err = bpf_probe_make(&run->probe, dev, opts->mechanism, opts->site, opts->keep, opts->pid);
+	err = bpf_probe_make(&run->probe, dev, opts->mechanism,
+			     opts->inlined ? KTRAMP_BPF_INLINE : KTRAMP_BPF, opts->site, opts->keep,
+			     opts->pid);
 	run->probe.flags = opts->reentrant ? KTRAMP_BPF_REENTRANT : 0;
 	if (!err && opts->keep && bpf_is_way(run->probe.mechanism->mechanism)) {
 		p_err("--keep is for our own mechanisms; '%s' ends with the command",

@@ -18,7 +18,7 @@ static json_t *handlers_json(uint32_t handlers)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = KTRAMP_COUNT; i <= KTRAMP_BPF; i++)
+	for (uint32_t i = KTRAMP_COUNT; i <= KTRAMP_BPF_INLINE; i++)
 		if (handlers & (1U << i))
 			json_array_append_new(list, json_string(handler_name(i)));
 	return list;
@@ -29,7 +29,7 @@ static void handlers_text(uint32_t handlers, char *buf, size_t size)
 	size_t len = 0;
 
 	snprintf(buf, size, "-");
-	for (uint32_t i = KTRAMP_COUNT; i <= KTRAMP_BPF && len < size; i++)
+	for (uint32_t i = KTRAMP_COUNT; i <= KTRAMP_BPF_INLINE && len < size; i++)
 		if (handlers & (1U << i))
 			len += snprintf(buf + len, size - len, "%s%s", len ? "," : "",
 					handler_name(i));

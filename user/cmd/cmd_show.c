@@ -169,7 +169,7 @@ static int create(struct show *show)
 		return err;
 	}
 	show->id = create.id;
-	err = show->handler == KTRAMP_BPF ? load_program(show) : 0;
+	err = handler_is_program(show->handler) ? load_program(show) : 0;
 	if (!err)
 		err = read_code(show, KTRAMP_CODE_SITE, VIEW_BEFORE);
 	return err ? err : read_padding(show, &show->padding);

@@ -450,7 +450,8 @@ static int trace(struct trace *t)
 
 	if (dev_open(&dev) || bpf_types_find(&types, opts->btf))
 		return -EIO;
-	err = bpf_probe_make(&t->probe, &dev, opts->mechanism, opts->site, false, opts->pid);
+	err = bpf_probe_make(&t->probe, &dev, opts->mechanism, KTRAMP_BPF, opts->site, false,
+			     opts->pid);
 	if (!err)
 		err = prepare(t, &types);
 	if (!err)

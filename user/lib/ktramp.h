@@ -116,6 +116,7 @@ void table_deinit(struct table *table);
 const char *handler_name(uint32_t handler);
 uint32_t handler_number(const char *name);	/* 0: no such handler */
 uint32_t parse_handler(struct argp_state *state, const char *arg);	/* not bpf's */
+bool handler_is_program(uint32_t handler);
 uint32_t handler_usual(uint32_t handlers);	/* of a mechanism's, the one it is compared by */
 const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);

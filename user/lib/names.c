@@ -11,6 +11,7 @@ static const char *const handlers[] = {
 	[KTRAMP_REGS]	= "regs",
 	[KTRAMP_COUNT_INLINE] = "count-inline",
 	[KTRAMP_BPF]	= "bpf",
+	[KTRAMP_BPF_INLINE] = "bpf-inline",
 };
 
 static const char *const states[] = {
@@ -133,9 +134,14 @@ uint32_t parse_handler(struct argp_state *state, const char *arg)
 	return handler;
 }
 
+bool handler_is_program(uint32_t handler)
+{
+	return handler == KTRAMP_BPF || handler == KTRAMP_BPF_INLINE;
+}
+
 uint32_t handler_usual(uint32_t handlers)
 {
-	return handlers == 1U << KTRAMP_BPF ? KTRAMP_BPF : KTRAMP_COUNT;
+	return handlers & 1U << KTRAMP_COUNT ? KTRAMP_COUNT : KTRAMP_BPF;
 }
 
 const char *state_name(uint32_t state)
