@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
 #include "insn_explain.h"
 
 #define ARRAY_SIZE(_a)	(sizeof(_a) / sizeof((_a)[0]))
@@ -47,6 +49,35 @@ static bool foreign_set(const struct pair *p)
 	default:
 		return false;
 	}
+}
+
+/* By its name: an older Zydis has no number for it. */
+static bool is_of(const struct pair *p, const char *const *names, unsigned int nr)
+{
+	const char *name = ZydisISAExtGetString(p->oracle.z.meta.isa_ext);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!strcmp(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool later_set(const struct pair *p)
+{
+	static const char *const names[] = {
+		"AVX_IFMA", "AVX_NE_CONVERT", "AVX_VNNI_INT16", "AVX_VNNI_INT8", "PCOMMIT",
+		"PBNDKB", "RAO_INT", "SHA512", "SM3", "SM4",
+	};
+
+	return is_of(p, names, ARRAY_SIZE(names));
+}
+
+static bool prefetch_code(const struct pair *p)
+{
+	static const char *const names[] = { "ICACHE_PREFETCH" };
+
+	return is_of(p, names, ARRAY_SIZE(names));
 }
 
 static bool short_branch(const struct pair *p)
@@ -200,6 +231,10 @@ static bool no_base(const struct pair *p)
 const struct explanation explanations[] = {
 	{ C(REFUSED), foreign_set,
 	  "sets no kernel uses: 3DNow!, XOP, TBM, FMA4, SSE4a, KNC, Key Locker, UINTR" },
+	{ C(REFUSED), later_set,
+	  "sets of vectors and atomics that Zydis 4.1 knows: AVX-VNNI-INT, SHA512, SM3, RAO-INT" },
+	{ C(READ_MISSING) | C(NOP) | C(RSP), prefetch_code,
+	  "prefetchit0, prefetchit1: nops but for a RIP-relative address, and to Zydis 4.0" },
 	{ C(REFUSED), short_branch, "near branch with 66: Intel and AMD disagree on its length" },
 	{ C(REFUSED), pause_r8, "90 with f3 and REX.B: pause or xchg" },
 	{ C(ACCEPTED), vector_fields, "VEX, EVEX: fields that must have one value go unchecked" },
