@@ -249,7 +249,7 @@ static void rounds_with_one(struct __test_metadata *_metadata, const FIXTURE_DAT
 TEST_F_TIMEOUT(replaced, while_it_is_hit_runs_one_program_each_time, 7200)
 {
 	unsigned int rounds = number("FLOOD_ROUNDS", 200), left;
-	__u64 all = 0, first, second, hits;
+	__u64 all = 0, first = 0, second = 0, hits;
 	struct ktramp_info info;
 
 	for (left = rounds; left; left -= left < ROUNDS_EACH ? left : ROUNDS_EACH) {
