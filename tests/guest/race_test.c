@@ -529,9 +529,9 @@ FIXTURE_VARIANT(duel) {
 	unsigned int rounds;
 };
 
-/* The first waits for tasks each time. */
-FIXTURE_VARIANT_ADD(duel, jump) { KTRAMP_JUMP, "lea", 40 };
-FIXTURE_VARIANT_ADD(duel, jump_over_one) { KTRAMP_JUMP, "lea7", 400 };
+/* The first waits for tasks each time, which takes seconds. */
+FIXTURE_VARIANT_ADD(duel, jump) { KTRAMP_JUMP, "lea", 10 };
+FIXTURE_VARIANT_ADD(duel, jump_over_one) { KTRAMP_JUMP, "lea7", 200 };
 FIXTURE_VARIANT_ADD(duel, boost) { KTRAMP_INT3_BOOST, "lea", 1000 };
 
 FIXTURE_SETUP(duel)
@@ -571,7 +571,7 @@ static int disarm_at_last(int fd, int id)
  * A kprobe comes and goes at the instruction that ours is armed and disarmed at. Whoever comes
  * second is refused, or works on top of the first: no hit is lost, and no byte.
  */
-TEST_F_TIMEOUT(duel, is_lost_by_nobody, 300)
+TEST_F_TIMEOUT(duel, is_lost_by_nobody, 600)
 {
 	unsigned int rounds = part_of(variant->rounds), armed = 0, refused = 0;
 	int id = kt_create(self->fd, variant->target, variant->mechanism);
@@ -582,7 +582,7 @@ TEST_F_TIMEOUT(duel, is_lost_by_nobody, 300)
 
 	ASSERT_LT(0, id);
 	pthread_create(&self->rival.thread, NULL, register_kprobes, &self->rival);
-	for (unsigned int i = 0; i < rounds || !armed || !refused; i++) {
+	for (unsigned int i = 0; i < rounds || !armed; i++) {
 		err = kt_arm(self->fd, id);
 		if (err) {
 			/* Theirs was there first, or came while we waited for tasks. */
@@ -602,8 +602,8 @@ TEST_F_TIMEOUT(duel, is_lost_by_nobody, 300)
 	pthread_join(self->rival.thread, NULL);
 	EXPECT_EQ(0, self->rival.err);
 	EXPECT_LT(0, self->rival.accepted);
-	EXPECT_LT(0, armed);
-	EXPECT_LT(0, refused);
+	/* They meet, in one way or the other. */
+	EXPECT_LT(0, refused + self->rival.refused);
 	TH_LOG("armed %u, refused %u; theirs accepted %u, refused %u", armed, refused,
 	       self->rival.accepted, self->rival.refused);
 	ASSERT_EQ(0, kt_target(self->fd, self->target, &after));
