@@ -177,6 +177,12 @@ static bool is_lock(const struct ktramp_func *func, u32 off)
 	return func->code[off] == 0x3e;
 }
 
+/* Where ftrace owns the entry, or may: behind bytes that look so, or what context.c found. */
+static s32 ftraces_entry(const struct ktramp_context *ctx)
+{
+	return ctx->ftrace >= 0 ? ctx->ftrace : ktramp_func_owned_entry(&ctx->func);
+}
+
 /*
  * Is the blacklist all that the answer would be about? Names with a suffix are looked up
  * without it, too, which takes the kernel's symbols. What lies behind the entry does not touch
@@ -185,7 +191,7 @@ static bool is_lock(const struct ktramp_func *func, u32 off)
 static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
 {
 	const struct ktramp_func *func = &ctx->func;
-	s32 entry = ktramp_func_owned_entry(func);
+	s32 entry = ftraces_entry(ctx);
 
 	if (!ctx->builtin || ctx->blind || !ktramp_blacklist_known() ||
 	    strchr(ctx->symbol.name, '.'))
@@ -209,9 +215,10 @@ static bool is_ordinary(const struct ktramp_func *func, u32 off)
 }
 
 /* Where in a function to ask: best its ftrace entry, for which nothing else is prepared. */
-static u32 where_to_ask(const struct ktramp_func *func)
+static u32 where_to_ask(const struct ktramp_context *ctx)
 {
-	s32 entry = ktramp_func_owned_entry(func);
+	const struct ktramp_func *func = &ctx->func;
+	s32 entry = ftraces_entry(ctx);
 	u32 off;
 
 	if (entry >= 0)
@@ -232,11 +239,12 @@ static unsigned long find_verdict(const struct ktramp_func *func, bool *found)
 	return verdict;
 }
 
-static int ask_verdict(const struct ktramp_func *func, unsigned long *verdict,
+static int ask_verdict(const struct ktramp_context *ctx, unsigned long *verdict,
 		       struct ktramp_refusal *r)
 {
+	const struct ktramp_func *func = &ctx->func;
 	unsigned long ftrace;
-	int err = ask(func->addr + where_to_ask(func), &ftrace);
+	int err = ask(func->addr + where_to_ask(ctx), &ftrace);
 
 	if (err == -ENOMEM || err == -EINTR || err == -EBUSY || err == -ENOENT)
 		return refuse_kernel(err, r);
@@ -315,7 +323,7 @@ int ktramp_admit_function(struct ktramp_context *ctx, u32 off, struct ktramp_ref
 		return ktramp_blacklist_overlaps(ctx->func.addr, ctx->func.size) ?
 		       refuse_function(ctx, r) : 0;
 	if (!found) {
-		err = ask_verdict(&ctx->func, &verdict, r);
+		err = ask_verdict(ctx, &verdict, r);
 		if (err)
 			return err;
 	}

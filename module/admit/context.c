@@ -167,7 +167,8 @@ static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *ins
  *
  * Return: 0 or -ENOMEM.
  */
-static int stop_at_foreign(struct ktramp_func *func, const struct ktramp_image *image)
+static int stop_at_foreign(const struct ktramp_context *ctx, struct ktramp_func *func,
+			   const struct ktramp_image *image)
 {
 	struct ktramp_insn insn;
 	int text = 1;
@@ -177,7 +178,8 @@ static int stop_at_foreign(struct ktramp_func *func, const struct ktramp_image *
 		ktramp_func_decode(func, off, &insn);
 		if (func->code[off] == INT3_INSN_OPCODE && (func->marks[off] & KTRAMP_M_ENTER))
 			break;
-		if (func->code[off] == JMP32_INSN_OPCODE && leaves(func, &insn, off))
+		if (func->code[off] == JMP32_INSN_OPCODE && off != (u32)ctx->ftrace &&
+		    leaves(func, &insn, off))
 			text = leads_to_text(image, func->addr + ktramp_branch_offset(&insn, off));
 		if (text <= 0)
 			break;
@@ -208,6 +210,33 @@ static int is_ftraces(const struct ktramp_context *ctx, u32 off)
 }
 
 /*
+ * Does the jump at an entry look like ftrace's? From 6.19 on ftrace jumps to a trampoline that
+ * nobody shares and that returns to the function's caller, as fexit's does
+ * (CONFIG_DYNAMIC_FTRACE_WITH_JMP). A compiled function's own first jump goes to a function, and
+ * an optimized kprobe's to a page of kprobes.
+ *
+ * Return: the jump's offset, -ENOENT or -ENOMEM.
+ */
+static s32 find_ftraces_jump(const struct ktramp_context *ctx)
+{
+	const struct ktramp_func *func = &ctx->func;
+	u32 off = ktramp_func_entry(func);
+	struct ktramp_insn insn;
+	int err;
+
+	if (!IS_ENABLED(CONFIG_DYNAMIC_FTRACE_WITH_JMP) || func->code[off] != JMP32_INSN_OPCODE ||
+	    ktramp_func_decode(func, off, &insn) < 0 || !leaves(func, &insn, off))
+		return -ENOENT;
+	err = ktramp_symbol_at(&nearby, func->addr + ktramp_branch_offset(&insn, off));
+	if (err)
+		return err;
+	if (!nearby.module[0] || !strcmp(nearby.module, ctx->symbol.module) ||
+	    !strcmp(nearby.module, "__builtin__kprobes"))
+		return -ENOENT;
+	return off;
+}
+
+/*
  * The calls in ftrace's own trampolines: ftrace rewrites them as tracers come and go
  * (ftrace_update_ftrace_func() in arch/x86/kernel/ftrace.c), no table has them, and
  * register_kprobe() accepts.
@@ -220,13 +249,32 @@ static void mark_ftraces(struct ktramp_context *ctx)
 		ctx->func.marks[0] |= KTRAMP_M_OWNED;
 }
 
+/* Where ftrace owns the entry, as far as bytes and symbols tell. Return: 0 or -ENOMEM. */
+static int find_ftrace(struct ktramp_context *ctx)
+{
+	int ftraces;
+
+	ctx->ftrace = find_ftraces_jump(ctx);
+	if (ctx->ftrace >= 0) {
+		ctx->func.marks[ctx->ftrace] |= KTRAMP_M_OWNED;
+		return 0;
+	}
+	if (ctx->ftrace == -ENOMEM)
+		return -ENOMEM;
+	ctx->ftrace = ktramp_func_owned_entry(&ctx->func);
+	ftraces = ctx->ftrace >= 0 ? is_ftraces(ctx, ctx->ftrace) : 0;
+	if (ftraces <= 0)
+		ctx->ftrace = -1;
+	return min(ftraces, 0);
+}
+
 /* @code becomes the context's, or is freed. */
 static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 {
 	const struct ktramp_image *image;
 	struct ktramp_func *func = &ctx->func;
 	struct ktramp_thunks t;
-	int err, ftraces;
+	int err;
 
 	func->code = code;
 	func->addr = ctx->symbol.start;
@@ -244,16 +292,10 @@ static int fill(struct ktramp_context *ctx, u8 *code, struct ktramp_refusal *r)
 	ktramp_func_scan(func, &t);
 	ktramp_image_mark(image, func);
 	mark_ftraces(ctx);
-	err = stop_at_foreign(func, image);
+	err = find_ftrace(ctx) ?: stop_at_foreign(ctx, func, image);
 	if (err)
 		return err;
 	ctx->admitted = false;
-	ctx->ftrace = ktramp_func_owned_entry(func);
-	ftraces = ctx->ftrace >= 0 ? is_ftraces(ctx, ctx->ftrace) : 0;
-	if (ftraces < 0)
-		return ftraces;
-	if (!ftraces)
-		ctx->ftrace = -1;
 	return mark_neighbours(func, true) ?: mark_neighbours(func, false);
 }
 

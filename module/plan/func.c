@@ -44,9 +44,12 @@ static bool only_padding(const struct ktramp_func *func, u32 at)
 static bool may_be_ftrace(const struct ktramp_func *func, u32 off)
 {
 	static const u8 nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	/* Before 5.13 the kernel takes K8's on some CPUs: "x86: Remove dynamic NOP selection". */
+	static const u8 k8_nop5[] = { 0x66, 0x66, 0x66, 0x66, 0x90 };
 
 	return off + sizeof(nop5) <= func->size &&
-	       (func->code[off] == 0xe8 || !memcmp(func->code + off, nop5, sizeof(nop5)));
+	       (func->code[off] == 0xe8 || !memcmp(func->code + off, nop5, sizeof(nop5)) ||
+		!memcmp(func->code + off, k8_nop5, sizeof(k8_nop5)));
 }
 
 /* Where the bytes of an entry say that ftrace has its call, behind an endbr64, or -1. */

@@ -512,6 +512,84 @@ TEST_F(made, lets_others_attach_to_its_program)
 	progs_bpf__destroy(other);
 }
 
+/* ---- beside a program of the kernel's ---- */
+
+FIXTURE(beside) {
+	int fd, target;
+	struct progs_bpf *skel;
+	struct bpf_link *link;
+	struct ktramp_target_info before;
+};
+
+/* A fexit program, whose trampoline ftrace calls, or jumps to (DYNAMIC_FTRACE_WITH_JMP). */
+FIXTURE_SETUP(beside)
+{
+	struct bpf_program *prog;
+
+	self->fd = kt_open();
+	self->target = kt_target_index(self->fd, "plain");
+	ASSERT_EQ(0, kt_target(self->fd, self->target, &self->before));
+	self->skel = progs_bpf__open();
+	ASSERT_NE(NULL, self->skel);
+	prog = self->skel->progs.on_return;
+	bpf_program__set_autoload(prog, true);
+	if (bpf_program__set_attach_target(prog, 0, "ktramp_target_plain") ||
+	    progs_bpf__load(self->skel))
+		SKIP(return, "this kernel has no types of modules, or no trampolines");
+	self->link = bpf_program__attach(prog);
+	ASSERT_NE(NULL, self->link);
+}
+
+FIXTURE_TEARDOWN(beside)
+{
+	struct ktramp_target_info after;
+
+	bpf_link__destroy(self->link);
+	progs_bpf__destroy(self->skel);
+	EXPECT_EQ(0, kt_target(self->fd, self->target, &after));
+	EXPECT_EQ(0, memcmp(self->before.bytes, after.bytes, sizeof(after.bytes)));
+	close(self->fd);
+}
+
+/* The entry is ftrace's, whatever it has made of it; ours comes and goes, and so does theirs. */
+TEST_F(beside, jumps_at_the_entry_through_ftrace)
+{
+	static const char entry[] = "ktramp_target_plain";
+	struct ktramp_create create;
+	struct ktramp_probe_info probe;
+	struct ktramp_run run;
+	int id, behind;
+
+	EXPECT_EQ(-EBUSY, kt_create_as(self->fd, entry, KTRAMP_INT3_BOOST, KTRAMP_COUNT, 0,
+				       &create));
+	EXPECT_EQ(KTRAMP_R_PATCHED, create.reason) TH_LOG("%s", create.why);
+	id = kt_create_as(self->fd, entry, KTRAMP_JUMP, KTRAMP_COUNT, 0, &create);
+	ASSERT_EQ(0, id) TH_LOG("%s", create.why);
+	id = create.id;
+	behind = kt_create(self->fd, "plain", KTRAMP_INT3_BOOST);
+	ASSERT_LT(0, behind);
+	ASSERT_EQ(0, kt_arm(self->fd, id));
+	ASSERT_EQ(0, kt_arm(self->fd, behind));
+	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+	EXPECT_EQ(KTRAMP_TACTIC_FTRACE, probe.tactic);
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 50, 0, &run));
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(50, self->skel->bss->attached);
+	/* Theirs goes first. */
+	EXPECT_EQ(0, bpf_link__destroy(self->link));
+	self->link = NULL;
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 50, 0, &run));
+	EXPECT_EQ(0, run.wrong);
+	ASSERT_EQ(0, kt_probe(self->fd, id, &probe));
+	EXPECT_EQ(100, probe.hits);
+	ASSERT_EQ(0, kt_probe(self->fd, behind, &probe));
+	EXPECT_EQ(100, probe.hits);
+	EXPECT_EQ(0, kt_destroy(self->fd, behind));
+	EXPECT_EQ(0, kt_destroy(self->fd, id));
+	ASSERT_EQ(0, kt_run(self->fd, self->target, 0, 50, 0, &run));
+	EXPECT_EQ(0, run.wrong);
+}
+
 /* Every class takes every other one's place, armed; and after that the probe goes as ever. */
 TEST_F_TIMEOUT(made, makes_place_for_any_other, 120)
 {

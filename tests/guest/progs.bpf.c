@@ -85,6 +85,14 @@ int on_program(void *ctx)
 	return 0;
 }
 
+/* Attached to a function, at the entry of which it may be a jump. */
+SEC("?fexit")
+int on_return(void *ctx)
+{
+	__sync_fetch_and_add(&attached, 1);
+	return 0;
+}
+
 /* ---- what the program is given ---- */
 
 struct pt_regs seen_regs;
