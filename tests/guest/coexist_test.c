@@ -409,12 +409,18 @@ TEST_F(function, keeps_ftrace_on_while_ours_is_at_its_entry)
 	struct ktramp_batch batch;
 	struct ktramp_run run;
 	__u32 id;
+	int err;
 
 	if (access(enabled, W_OK))
 		SKIP(return, "no function tracer (CONFIG_FUNCTION_TRACER)");
 	id = create_at(self->p.fd, self->p.name, 0, KTRAMP_JUMP, &create);
 	ASSERT_LT(0, (int)id) TH_LOG("%s", create.why);
-	ASSERT_EQ(0, kt_write_file(enabled, "0"));
+	err = kt_write_file(enabled, "0");
+	if (err == -EOPNOTSUPP) {
+		kt_destroy(self->p.fd, id);
+		SKIP(return, "this kernel never turns ftrace off");
+	}
+	ASSERT_EQ(0, err);
 	EXPECT_EQ(-EBUSY, kt_batch(self->p.fd, KTRAMP_IOC_ARM, &id, 1, &batch));
 	EXPECT_EQ(KTRAMP_R_UNREGISTERED, batch.reason);
 	EXPECT_NE(NULL, strstr(batch.why, "ftrace_enabled"));
@@ -584,6 +590,12 @@ TEST_F_TIMEOUT(site, is_not_read_behind_an_optimized_kprobe, 120)
 	ASSERT_EQ(0, kt_run(self->p.fd, self->p.index, 0, CALLS, 0, &run));
 	EXPECT_EQ(0, run.wrong);
 	kt_theirs_off();
+	/* From 7.0 on the optimizer, which takes the jump away, is a task of its own. */
+	tries = 0;
+	do {
+		usleep(20000);
+		ASSERT_EQ(0, kt_target(self->p.fd, self->p.index, &now));
+	} while (now.bytes[0] == JMP && tries++ < 200);
 	id = create_at(self->p.fd, self->p.name, self->p.target.offset, KTRAMP_JUMP, &create);
 	EXPECT_LT(0, id) TH_LOG("%s", create.why);
 	kt_write_file(KPROBE_OPT, was);
