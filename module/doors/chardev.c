@@ -19,6 +19,7 @@
 #include "engine/create.h"
 #include "engine/registry.h"
 #include "engine/site.h"
+#include "engine/watch.h"
 #include "hit/bpf.h"
 #include "hit/mechanism.h"
 #include "kernel/compat.h"
@@ -220,18 +221,45 @@ static void tell_class(struct ktramp_probe_info *info, const struct ktramp_probe
 	strscpy(info->bpf_why, READ_ONCE(shape->why) ?: "", sizeof(info->bpf_why));
 }
 
+/* A probe that is no more, for who watched it. */
+static int tell_gone(struct ktramp_probe_info *info, const struct file *file)
+{
+	struct ktramp_stat sum;
+	int err = ktramp_watch_read(info->id, file, &sum);
+
+	if (err)
+		return err;
+	info->state = KTRAMP_GONE;
+	info->hits = sum.hits;
+	info->missed = sum.missed;
+	info->recursed = sum.recursed;
+	info->filtered = sum.filtered;
+	return 0;
+}
+
+static long do_watch(struct file *file, void *arg)
+{
+	struct ktramp_watch_id *watch = arg;
+
+	if (watch->flags || watch->reserved)
+		return -EINVAL;
+	return ktramp_probe_watch(watch->id, file);
+}
+
 static long do_probe(struct file *file, void *arg)
 {
 	struct ktramp_probe_info *info = arg;
 	bool has_detour, next = info->flags & KTRAMP_PROBE_NEXT;
+	bool mine = info->flags & KTRAMP_PROBE_MINE;
 	struct ktramp_probe *p;
 	struct ktramp_stat sum;
 
-	if ((info->flags & ~KTRAMP_PROBE_NEXT) || info->reserved || info->reserved2)
+	if ((info->flags & ~(KTRAMP_PROBE_NEXT | KTRAMP_PROBE_MINE)) || info->reserved ||
+	    info->reserved2 || (mine && !next))
 		return -EINVAL;
-	p = ktramp_probe_get(info->id, next);
+	p = mine ? ktramp_probe_get_owned(info->id, file) : ktramp_probe_get(info->id, next);
 	if (!p)
-		return -ENOENT;
+		return next ? -ENOENT : tell_gone(info, file);
 	has_detour = ktramp_probe_is_jump(p);
 	info->id = p->id;
 	info->mechanism = p->mechanism;
@@ -485,6 +513,7 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_KPROBES, do_kprobes),
 	COMMAND(KTRAMP_IOC_BPF, do_bpf),
 	COMMAND(KTRAMP_IOC_SITE, do_site),
+	COMMAND(KTRAMP_IOC_WATCH, do_watch),
 };
 
 /* Every struct begins with its size, as the caller knows it. */
@@ -531,6 +560,7 @@ static int ktramp_open(struct inode *inode, struct file *file)
 
 static int ktramp_release(struct inode *inode, struct file *file)
 {
+	ktramp_watch_release(file);
 	ktramp_probes_release(file);
 	return 0;
 }

@@ -365,6 +365,7 @@ const char *ktramp_state_name(unsigned int state)
 		[KTRAMP_ARMED] = "armed",
 		[KTRAMP_DISARMED] = "disarmed",
 		[KTRAMP_STUCK] = "stuck",
+		[KTRAMP_GONE] = "gone",
 	};
 
 	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "unknown";

@@ -16,6 +16,7 @@
 #include "engine/arm.h"
 #include "engine/program.h"
 #include "engine/registry.h"
+#include "engine/watch.h"
 #include "hit/bpf.h"
 #include "hit/mechanism.h"
 #include "hit/stat.h"
@@ -182,6 +183,35 @@ struct ktramp_probe *ktramp_probe_get(u32 id, bool next)
 	return p;
 }
 
+/* As ktramp_probe_get(): the lowest numbered one from @id up that belongs to @owner. */
+struct ktramp_probe *ktramp_probe_get_owned(u32 id, const void *owner)
+{
+	struct ktramp_probe *p;
+	unsigned long index;
+
+	mutex_lock(&ktramp_mutex);
+	xa_for_each_start(&probes, index, p, id)
+		if (p->owner == owner)
+			break;
+	if (p)
+		kref_get(&p->ref);
+	mutex_unlock(&ktramp_mutex);
+	return p;
+}
+
+/* KTRAMP_IOC_WATCH: as ktramp_watch_add(), or -ENOENT. */
+int ktramp_probe_watch(u32 id, void *watcher)
+{
+	struct ktramp_probe *p;
+	int err;
+
+	mutex_lock(&ktramp_mutex);
+	p = xa_load(&probes, id);
+	err = p ? ktramp_watch_add(p, watcher) : -ENOENT;
+	mutex_unlock(&ktramp_mutex);
+	return err;
+}
+
 static void no_probe(struct ktramp_set *set, unsigned int i, u32 id)
 {
 	struct ktramp_refusal r;
@@ -249,9 +279,16 @@ static void destroy_set(struct ktramp_set *set)
 	}
 	if (had_done)
 		synchronize_rcu();
-	for (i = 0; i < set->nr; i++)
-		if (set->probe[i])
-			ktramp_probe_put(set->probe[i]);
+	for (i = 0; i < set->nr; i++) {
+		struct ktramp_probe *p = set->probe[i];
+		struct ktramp_stat sum;
+
+		if (!p)
+			continue;
+		ktramp_probe_sum(p, &sum);
+		ktramp_watch_end(p, &sum);
+		ktramp_probe_put(p);
+	}
 }
 
 static void destroy(struct ktramp_set *set)

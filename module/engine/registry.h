@@ -36,7 +36,9 @@ void ktramp_probes_release(void *owner);
 void ktramp_probes_forget(unsigned long start, unsigned long size);
 void ktramp_probes_exit(void);
 
+int ktramp_probe_watch(u32 id, void *watcher);
 struct ktramp_probe *ktramp_probe_get(u32 id, bool next);
+struct ktramp_probe *ktramp_probe_get_owned(u32 id, const void *owner);
 void ktramp_probe_put(struct ktramp_probe *p);
 int ktramp_probe_enter(struct ktramp_probe *p, struct ktramp_refusal *r);
 void ktramp_probe_leave(struct ktramp_probe *p);

@@ -93,6 +93,7 @@ struct ktramp_springboard {
  * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL that are attached
  *	here. It is there as long as the probe, so that its counters can be read without a lock
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP
+ * @watch: who wants its last counters, or NULL
  * @code: slot or detour, 0 if none
  * @resume: where a hit goes on after the handler: the copy in the slot, or the
  *	relocated instructions in the detour
@@ -140,6 +141,7 @@ struct ktramp_probe {
 	};
 	struct ktramp_native *native;
 	void *owner;
+	struct ktramp_watch *watch;
 	unsigned long code;
 	unsigned long resume;
 	struct ktramp_pins *pins;

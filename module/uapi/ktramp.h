@@ -119,12 +119,15 @@ enum ktramp_handler {
  * @KTRAMP_DISARMED: the original bytes are back; may be armed again
  * @KTRAMP_STUCK: somebody else patched over our bytes, or has a kprobe there; they are left
  *	alone, and the slot, the detour and the module stay until the bytes are ours again
+ * @KTRAMP_GONE: there is no such probe any more; its last counters are shown to the open file
+ *	that watched it (KTRAMP_IOC_WATCH)
  */
 enum ktramp_state {
 	KTRAMP_NEW	= 1,
 	KTRAMP_ARMED	= 2,
 	KTRAMP_DISARMED	= 3,
 	KTRAMP_STUCK	= 4,
+	KTRAMP_GONE	= 5,
 };
 
 /**
@@ -412,11 +415,13 @@ struct ktramp_batch {
 
 /* &ktramp_probe_info.flags (in): the lowest numbered probe with a number >= @id. */
 #define KTRAMP_PROBE_NEXT	(1U << 0)
+/* ... and, with it: the lowest numbered one of this open file. */
+#define KTRAMP_PROBE_MINE	(1U << 1)
 
 /**
  * struct ktramp_probe_info - a probe as it is now (KTRAMP_IOC_PROBE)
  * @size: (in) sizeof(struct ktramp_probe_info)
- * @flags: (in) 0 or KTRAMP_PROBE_NEXT
+ * @flags: (in) 0, KTRAMP_PROBE_NEXT, or that with KTRAMP_PROBE_MINE
  * @id: (in/out) the probe's number
  * @mechanism: (out) &enum ktramp_mechanism
  * @handler: (out) &enum ktramp_handler
@@ -449,7 +454,11 @@ struct ktramp_batch {
  * @bpf_why: (out) what keeps its program from a cheaper class, as the end of a sentence that
  *	begins with the program; empty if nothing does
  *
- * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT).
+ * Of a probe that is gone and was watched by this open file, @state is KTRAMP_GONE, the counters
+ * are its last, and all else is 0.
+ *
+ * Errors: -ENOENT no such probe (or none left, with KTRAMP_PROBE_NEXT); -EINVAL
+ * KTRAMP_PROBE_MINE alone.
  */
 struct ktramp_probe_info {
 	__u32 size;
@@ -871,6 +880,26 @@ struct ktramp_kprobes {
 	__u64 unregister_ticks;
 };
 
+/**
+ * struct ktramp_watch_id - see a probe's counters after it is gone (KTRAMP_IOC_WATCH)
+ * @size: (in) sizeof(struct ktramp_watch_id)
+ * @flags: (in) 0
+ * @id: (in) the probe's number, of any owner
+ * @reserved: 0
+ *
+ * For who has others' probes to account for: they go without a word when their file is closed.
+ * KTRAMP_IOC_PROBE on this open file then has the last counters, until the file is closed.
+ *
+ * Errors: -ENOENT no such probe; -EBUSY another open file watches it, or this one does already;
+ * -ENOMEM.
+ */
+struct ktramp_watch_id {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 reserved;
+};
+
 #define KTRAMP_IOC_MAGIC	0xbb
 
 #define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
@@ -890,5 +919,6 @@ struct ktramp_kprobes {
 #define KTRAMP_IOC_KPROBES	_IOWR(KTRAMP_IOC_MAGIC, 15, struct ktramp_kprobes)
 #define KTRAMP_IOC_SITE	_IOWR(KTRAMP_IOC_MAGIC, 16, struct ktramp_site_info)
 #define KTRAMP_IOC_BPF		_IOWR(KTRAMP_IOC_MAGIC, 20, struct ktramp_bpf)
+#define KTRAMP_IOC_WATCH	_IOWR(KTRAMP_IOC_MAGIC, 30, struct ktramp_watch_id)
 
 #endif /* _UAPI_KTRAMP_H */

@@ -19,6 +19,7 @@ static const char *const states[] = {
 	[KTRAMP_ARMED]		= "armed",
 	[KTRAMP_DISARMED]	= "disarmed",
 	[KTRAMP_STUCK]		= "stuck",
+	[KTRAMP_GONE]		= "gone",
 };
 
 static const char *const tactics[] = {
