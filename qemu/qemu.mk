@@ -57,8 +57,8 @@ coverage: deps-build deps-guest user ## what can be probed of both kernels' text
 		$(if $(ARGS),-- $(ARGS))
 
 .PHONY: shell
-shell: deps-build deps-guest user ## a prompt in a guest, with everything loaded (^A x leaves)
-	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) \
+shell: deps-build deps-guest user $(if $(ROOT),man) ## a prompt in a guest, with everything loaded (^A x leaves)
+	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) $(if $(ROOT),--root $(ROOT) --mem 1024) \
 		$(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(ARGS) --shell
 
 .PHONY: lab

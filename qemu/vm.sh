@@ -72,6 +72,7 @@ vm_arguments() {
 	kernel_arguments
 	log_arguments
 	port_arguments
+	[ -z "$root" ] || root_arguments
 	[ -z "$shell" ] || terminal_arguments
 	[ -z "$plugin" ] || plugin_arguments
 }
@@ -153,6 +154,15 @@ port_arguments() {
 	done
 	for port in out err status files; do
 		arguments+=(-device "virtserialport,chardev=$port,name=ktramp.$port")
+	done
+}
+
+root_arguments() {
+	local disk
+
+	# What the guest writes is kept in a file that is gone with QEMU.
+	for disk in "$root_image" ${root_modules:+"$root_modules"}; do
+		arguments+=(-drive "file=${disk//,/,,},format=raw,if=virtio,snapshot=on")
 	done
 }
 
