@@ -18,6 +18,7 @@ static const struct cmd cmds[] = {
 	{ "plan",	cmd_plan,	"tell what could be done at an instruction, or at all" },
 	{ "trace",	cmd_trace,	"print each hit of an instruction, as it happens" },
 	{ "bpf",	cmd_bpf,	"run your own BPF program at an instruction" },
+	{ "run",	cmd_run,	"run a tool as it is, its kprobes served by jumps" },
 	{ "reloc",	cmd_reloc,	"tell what the loader did to a BPF object" },
 	{ "bench",	cmd_bench,	"measure what one hit costs through every mechanism" },
 	{ "history",	cmd_history,	"compare what a hit costs on several kernels, out of files" },

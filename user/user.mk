@@ -19,7 +19,7 @@ user-cflags += -I$(O)/bpf -Ibpf -iquote user
 user-libeu := $(O)/user/lib/libeu.a
 # A static libelf that decompresses sections wants libzstd; another leaves it alone.
 user-libbpf := -lbpf -lelf $(user-libeu) -lz -lzstd
-user-ldlibs := -lcapstone -ljansson $(user-libbpf) -lm
+user-ldlibs := -lcapstone -ljansson -lseccomp $(user-libbpf) -lm
 
 user-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $@;)
 

@@ -339,3 +339,10 @@ int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_reg
 	*regs = (struct ktramp_regs){ .size = sizeof(*regs), .id = id, .cpu = cpu };
 	return call(dev, KTRAMP_IOC_REGS, regs);
 }
+
+int dev_watch(const struct dev *dev, uint32_t id)
+{
+	struct ktramp_watch_id watch = { .size = sizeof(watch), .id = id };
+
+	return call(dev, KTRAMP_IOC_WATCH, &watch);
+}

@@ -55,6 +55,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_bpf(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_reloc(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
@@ -171,6 +172,7 @@ int dev_kprobes(const struct dev *dev, const uint64_t *addresses, uint32_t nr,
 int dev_scan(const struct dev *dev, struct ktramp_scan *scan);
 int dev_run(const struct dev *dev, struct ktramp_run *run);
 int dev_bpf(const struct dev *dev, struct ktramp_bpf *bpf);
+int dev_watch(const struct dev *dev, uint32_t id);
 int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_regs *regs);
 
 /* host.c: the machine this runs on, and signals */
