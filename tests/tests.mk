@@ -27,6 +27,7 @@ GUEST_TESTS += native
 GUEST_TESTS += overlay
 GUEST_TESTS += race
 GUEST_TESTS += regs
+GUEST_TESTS += run
 GUEST_TESTS += springboard
 GUEST_TESTS += state
 GUEST_TESTS += trace
@@ -34,6 +35,8 @@ GUEST_TESTS += trace
 guest-out := $(O)/tests/guest
 guest-obj := $(O)/tests/obj
 guest-bin := $(GUEST_TESTS:%=$(guest-out)/%_test)
+# A tracer as others write them, which the test "run" runs.
+guest-tools := $(guest-out)/probe_tool
 # What a user of ktramp bpf has made himself.
 guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o $(guest-out)/moved.bpf.o
 
@@ -105,7 +108,7 @@ lint: deps-build deps-check ## check the sources themselves
 host-tests: $(HOST_TESTS)
 
 .PHONY: guest-tests
-guest-tests: $(guest-bin) $(guest-out)/all $(guest-objects) $(guest-out)/workload \
+guest-tests: $(guest-bin) $(guest-tools) $(guest-out)/all $(guest-objects) $(guest-out)/workload \
 	$(guest-out)/ext4.img.gz
 
 $(guest-objects): $(guest-out)/%: $(O)/bpf/% | $(guest-out)
@@ -128,9 +131,12 @@ $(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
 $(guest-out)/bpf_test: $(guest-obj)/insn.o
 $(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := $(user-libbpf)
 $(guest-bpf:%=$(guest-out)/%_test): | $(user-libeu)
-guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(patsubst %,$(guest-obj)/%.o,progs state_bench state_entry)
+guest-bpf-obj := $(guest-bpf:%=$(guest-obj)/%_test.o) $(patsubst %,$(guest-obj)/%.o,progs probe_tool state_bench state_entry)
 $(guest-bpf-obj): guest-cflags += -I$(O)/bpf
 $(guest-bpf-obj): $(O)/bpf/progs.skel.h
+
+$(guest-out)/probe_tool: $(guest-obj)/probe_tool.o $(guest-obj)/kt.o $(guest-obj)/progs.o | $(guest-out) $(user-libeu)
+	$(call guest-say,LINK)$(CC) -static -pthread $(LDFLAGS) -o $@ $^ $(user-libbpf)
 
 # Of several files, and with the module's own decoder.
 guest-state := state_bench state_entry state_form state_make state_diff state_program insn
