@@ -17,6 +17,9 @@
  *	armed   int3      int3      -
  *	jump    [ jmp     int3 ............ ]
  *
+ * OTHER: somebody else's kprobe comes and goes once. Its int3 is served by the kernel, which then
+ * executes the copy that it keeps of what stood there: A, or the jump.
+ *
  * SPRINGBOARD: the jump leads to another one, in padding that nobody else executes.
  *
  * Stale fetch. A CPU may execute any mix of the values a byte has had since the CPU's last
@@ -65,7 +68,8 @@
 #define B1_JMP		16
 #define B2_OLD		32
 #define B2_JMP		64
-#define B0		(B0_OLD | B0_INT3 | B0_JMP)
+#define B0_OTHER	128	/* somebody else's int3 */
+#define B0		(B0_OLD | B0_INT3 | B0_JMP | B0_OTHER)
 #define B1		(B1_OLD | B1_JMP)
 #define B2		(B2_OLD | B2_JMP)
 
@@ -136,6 +140,11 @@ byte alive;
 bit mech[3];
 bit slot2;			/* the slot of probe 2 */
 byte jump_to;			/* where the bytes of the jump lead */
+
+/* The other patcher's kprobe, and text_mutex with kprobe_mutex, which are taken together. */
+bit theirs;			/* in the kernel's table */
+byte saved;			/* what stood at b0 */
+bit locked;
 
 /*
  * Promises of the protocol, checked where it is whole. A test that takes a step away
@@ -282,6 +291,15 @@ inline execute(c, x)
 	:: pc[x] == AT_BOARD -> SAY(("@run %d %d springboard 0\n", c, x)) fetch_board(c, x);
 #endif
 		pc[x] = DETOUR
+#ifdef OTHER
+	:: pc[x] == OUT && (vis[c] & B0_OTHER) ->
+		SAY(("@run %d %d other %d\n", c, x, vis[c]))
+		assert(theirs || unknown_int3);
+		if
+		:: saved == B0_JMP -> probe[x] = jump_to; pc[x] = DETOUR
+		:: else -> promise(!armed || lost_hit); do_A(x); after_A(x)
+		fi
+#endif
 	:: pc[x] == OUT && (vis[c] & B0_OLD) ->
 		SAY(("@run %d %d A %d\n", c, x, vis[c]))
 		promise(!armed || lost_hit);

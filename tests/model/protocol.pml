@@ -31,11 +31,18 @@
 #define NO_RUDE		99
 #endif
 
+/* Two syncs are one after the other, so that one @ipi serves. */
+#ifdef OTHER
+#define no_other_sync	(ipi == 0)
+#else
+#define no_other_sync	true
+#endif
+
 /* ktramp_text_sync(). cpus_read_lock() keeps out a CPU that is on its way. */
 inline sync(n)
 {
 	atomic {
-		cpu1 != MOVING || NO_CPUS_LOCK || n == NO_SYNC ->
+		(cpu1 != MOVING || NO_CPUS_LOCK || n == NO_SYNC) && no_other_sync ->
 		SAY(("@sync %d %d\n", n, n == NO_SYNC))
 		ipi = (n == NO_SYNC -> 0 : BIT(0) | (cpu1 == ONLINE -> BIT(1) : 0))
 	};
@@ -178,7 +185,7 @@ inline free()
 #elif defined(HEAD_FIRST)
 #define ARM_JUMP	S4; S7; S6; S5; S8
 #else
-#define ARM_JUMP	S4; S5; S6; S7; S8
+#define ARM_JUMP	S4; LOCK(B0_INT3); S5; S6; S7; S8; UNLOCK
 #endif
 
 #if defined(NO_INT3_9)
@@ -194,7 +201,22 @@ inline free()
 #elif defined(UNHASH_BEFORE_14)
 #define DISARM		S13; S15; S14
 #else
-#define DISARM		S13; S14; S15; S16; S17
+#define DISARM		S13; S14; S15; UNLOCK; S16; S17
+#endif
+
+/*
+ * What is done under the kernel's locks begins with a comparison of byte 0 and a look at the
+ * kernel's table. Who finds something else waits here until it has gone: refused, or stuck.
+ */
+#if !defined(OTHER)
+#define LOCK(byte0)	skip
+#define UNLOCK		skip
+#elif defined(NO_LOCKS)
+#define LOCK(byte0)	!theirs && (mem & B0) == (byte0)
+#define UNLOCK		skip
+#else
+#define LOCK(byte0)	atomic { !locked && !theirs && (mem & B0) == (byte0) -> locked = true }
+#define UNLOCK		locked = false
 #endif
 
 #if defined(UNHASH_DONE_EARLY)
@@ -218,8 +240,11 @@ create:	atomic {
 		build()
 #endif
 	};
-arm:	ARM;
+arm:	LOCK(B0_OLD);
+	ARM;
+	UNLOCK;
 	only_jump(ARM_JUMP);
+	LOCK((mech[p] == JUMP -> B0_JMP : B0_INT3));
 	only_jump(DISARM_JUMP);
 	DISARM;
 	if
@@ -236,6 +261,35 @@ destroy:
 	fi
 }
 
+#ifdef OTHER
+#ifdef NO_LOCKS
+#define OTHER_LOCK	skip
+#define OTHER_UNLOCK	skip
+#else
+#define OTHER_LOCK	atomic { !locked -> locked = true }
+#define OTHER_UNLOCK	locked = false
+#endif
+
+/* register_kprobe(), which refuses to stand on an int3, and unregister_kprobe(). */
+proctype other()
+{
+	OTHER_LOCK;
+	if
+	:: (mem & B0) == B0_INT3
+	:: else ->
+		atomic { saved = mem & B0; theirs = true };
+		atomic { write(B0, B0_OTHER) };
+		sync(98);
+		OTHER_UNLOCK;
+		OTHER_LOCK;
+		atomic { write(B0, saved) };
+		sync(98);
+		atomic { theirs = false; saved = 0 }
+	fi;
+	OTHER_UNLOCK
+}
+#endif
+
 init
 {
 	atomic {
@@ -243,6 +297,9 @@ init
 		running[1] = IDLE1;
 		run cpu(0, IDLE0);
 		run cpu(1, IDLE1);
+#ifdef OTHER
+		run other();
+#endif
 		run patcher()
 	}
 }

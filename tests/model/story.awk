@@ -5,12 +5,13 @@
 
 BEGIN {
 	split("the task;the idle task;the idle task;an interrupt", context, ";")
-	split("1 2 4 8 16 32 64", bit, " ")
-	split("old int3 jmp old jmp old jmp", value, " ")
+	split("1 2 4 128 8 16 32 64", bit, " ")
+	split("old int3 jmp theirs old jmp old jmp", value, " ")
 	did["A"] = "executes the original instruction A"
 	did["B"] = "executes the original instruction B"
 	did["int3"] = "executes the int3, and takes #BP"
 	did["jmp"] = "executes the jump"
+	did["other"] = "executes somebody else's int3, and takes #BP"
 	did["springboard"] = "executes the springboard, which jumps to the detour"
 	did["detour"] = "is in the detour, and calls the handler"
 	did["copy-A"] = "executes the copy of A"
@@ -34,10 +35,10 @@ function row(who, what, memory, cpu0, cpu1) {
 # bytes SET: of each of the three bytes what it may be.
 function bytes(set,    i, text, last, number) {
 	last = 0
-	for (i = 1; i <= 7; i++) {
+	for (i = 1; i <= 8; i++) {
 		if (int(set / bit[i]) % 2 == 0)
 			continue
-		number = i <= 3 ? 1 : i <= 5 ? 2 : 3
+		number = i <= 4 ? 1 : i <= 6 ? 2 : 3
 		text = text (number == last ? "|" : text == "" ? "" : " ") value[i]
 		last = number
 	}
@@ -45,7 +46,7 @@ function bytes(set,    i, text, last, number) {
 }
 
 function named(set) {
-	return set == 7 ? 0 : set == 24 ? 1 : 2
+	return set == 135 ? 0 : set == 24 ? 1 : 2
 }
 
 function seen(    cpu1) {
