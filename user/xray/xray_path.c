@@ -11,8 +11,9 @@
 
 /*
  * What a program calls, and the RCU reader around it, finds the program running on this task if
- * it is hit, and is counted as recursion. What follows the program is behind that guard: where
- * preemption is due, preempt_enable() calls the scheduler.
+ * it is hit, and is counted as recursion: a detour that is made for a program which calls
+ * something has that guard, too. What follows the program is behind it: where preemption is due,
+ * preempt_enable() calls the scheduler.
  */
 static bool is_guarded(const struct xray_calls *calls, const struct call_tree *tree, size_t node)
 {
@@ -23,6 +24,8 @@ static bool is_guarded(const struct xray_calls *calls, const struct call_tree *t
 
 		if (func->kind == FUNC_HANDLER && !strncmp(func->name, "ktramp_handle_bpf", 17))
 			return last && strncmp(last->name, "preempt_schedule", 16);
+		if (func->kind == FUNC_HANDLER && last && !strncmp(func->name, "bpf_prog_", 9))
+			return true;
 		last = func;
 	}
 	return false;
