@@ -168,8 +168,17 @@ FIXTURE(replaced) {
 	unsigned int slot_bytes;
 };
 
+/* The program that takes the first one's place: of the same class of detours, or of another. */
+FIXTURE_VARIANT(replaced) {
+	bool bare;
+};
+
+FIXTURE_VARIANT_ADD(replaced, by_its_like) { false };
+FIXTURE_VARIANT_ADD(replaced, by_a_bare_one) { true };
+
 FIXTURE_SETUP(replaced)
 {
+	struct bpf_program *second;
 	struct ktramp_info info;
 
 	self->fd = kt_open();
@@ -177,10 +186,11 @@ FIXTURE_SETUP(replaced)
 	self->skel = progs_bpf__open();
 	ASSERT_NE(NULL, self->skel);
 	bpf_program__set_autoload(self->skel->progs.count_first, true);
-	bpf_program__set_autoload(self->skel->progs.count_second, true);
+	second = variant->bare ? self->skel->progs.add_bare : self->skel->progs.count_second;
+	bpf_program__set_autoload(second, true);
 	ASSERT_EQ(0, progs_bpf__load(self->skel));
 	self->prog[0] = bpf_program__fd(self->skel->progs.count_first);
-	self->prog[1] = bpf_program__fd(self->skel->progs.count_second);
+	self->prog[1] = bpf_program__fd(second);
 	ASSERT_EQ(0, kt_info(self->fd, &info));
 	self->slot_bytes = info.slot_bytes;
 }
@@ -256,7 +266,8 @@ TEST_F_TIMEOUT(replaced, while_it_is_hit_runs_one_program_each_time, 7200)
 		rounds_with_one(_metadata, self, left < ROUNDS_EACH ? left : ROUNDS_EACH, &hits);
 		all += hits;
 		first = sum(bpf_map__fd(self->skel->maps.counts), 0);
-		second = sum(bpf_map__fd(self->skel->maps.counts), 1);
+		second = variant->bare ? self->skel->bss->adds :
+			 sum(bpf_map__fd(self->skel->maps.counts), 1);
 		ASSERT_EQ(all, first + second) {
 			TH_LOG("with %u rounds to go", left);
 		}
