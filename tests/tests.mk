@@ -38,7 +38,8 @@ guest-bin := $(GUEST_TESTS:%=$(guest-out)/%_test)
 # A tracer as others write them, which the test "run" runs.
 guest-tools := $(guest-out)/probe_tool
 # What a user of ktramp bpf has made himself.
-guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o $(guest-out)/moved.bpf.o
+guest-objects := $(guest-out)/progs.bpf.o $(guest-out)/trace.bpf.o $(guest-out)/moved.bpf.o \
+	$(guest-out)/wrong.bpf.o $(guest-out)/wrong.tmp.o
 
 # The kernel's own harness, out of the cache. Asked for only when a test is compiled.
 HARNESS = $(shell qemu/source)

@@ -935,9 +935,24 @@ static const struct {
 	  "ktramp reloc /tmp/o 2>&1; [ $? = 1 ] || echo crashed", "cannot read '/tmp/o'", 0 },
 	{ "ktramp reloc /tests/moved.bpf.o --btf /no/such", "the types in '/no/such': No such", 1 },
 	{ "ktramp bpf lea /tests/progs.bpf.o", "choose by --prog", 1 },
-	{ "ktramp bpf lea /tests/progs.bpf.o --prog may_sleep", "the program may sleep", 1 },
+	{ "ktramp bpf lea /tests/progs.bpf.o --prog may_sleep", "for a place in a program", 1 },
 	{ "ktramp bpf lea /tests/progs.bpf.o --prog none", "no program 'none'", 1 },
 	{ "ktramp bpf no_such_symbol /tests/moved.bpf.o", "no symbol no_such_symbol", 1 },
+	/* The verifier's words, and a field's name. As clang leaves it, and as bpftool links it. */
+	{ "ktramp bpf lea /tests/wrong.bpf.o --prog reads_what_it_may_not",
+	  "the verifier says: R1 invalid mem access", 1 },
+	{ "ktramp bpf lea /tests/wrong.bpf.o --prog reads_a_field_that_is_not_there",
+	  "task_struct.no_such_field", 1 },
+	{ "ktramp reloc /tests/wrong.tmp.o", "not in these types", 1 },
+	{ "ktramp bpf lea /tests/wrong.bpf.o --prog is_for_returns", "-m bpf-kretprobe", 1 },
+	/* A module's function, and no other module's of that name. */
+	{ "insmod /tests/modules/dummy.ko; ktramp bpf -m bpf-fentry dummy:dummy_xmit "
+	  "/tests/wrong.bpf.o --prog is_for_entries --seconds 1 && echo attached", "attached", 0 },
+	{ "insmod /tests/modules/loop.ko; ktramp bpf -m bpf-fentry loop:dummy_xmit "
+	  "/tests/wrong.bpf.o --prog is_for_entries --seconds 1", "loop:dummy_xmit", 1 },
+	{ "rmmod dummy; rmmod loop; echo 2 >/proc/sys/kernel/kptr_restrict; "
+	  "ktramp bpf -m bpf-kprobe-int3 vfs_read+0x9 /tests/progs.bpf.o --prog count_first "
+	  "--seconds 1 && echo attached; echo 0 >/proc/sys/kernel/kptr_restrict", "attached", 0 },
 	{ "ktramp bpf lea", "SITE and an OBJECT", 2 },
 	{ "ktramp trace regs --args", "no function's entry", 1 },
 	{ "ktramp trace lea -m jump", "cannot run handler bpf", 1 },

@@ -113,7 +113,7 @@ TEST_F(command, names_what_it_does_not_know)
 	kt_shell("ktramp show no_such_target jump --json", &self->o);
 	EXPECT_NE(0, self->o.status);
 	EXPECT_STREQ("", self->o.out);
-	EXPECT_NE(NULL, strstr(self->o.err, "{\"error\""));
+	EXPECT_NE(NULL, strstr(self->o.err, "\"error\":"));
 }
 
 /* A row that is held on the breakpoint has nothing to be held on. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "count.skel.h"
@@ -19,29 +20,79 @@
 /* libbpf explains a failure in warnings, the first of which is the cause. */
 static char first_warning[256];
 
+/* And the verifier in its log, which is one of the next: its last words are its reason. */
+static char verdict[256];
+
+#define LOG_BEGIN	"BEGIN PROG LOAD LOG --\n"
+#define LOG_END		"-- END PROG LOAD LOG"
+
+/* What a line of the log says of the cause; the log of a field that is missing says which. */
+static bool is_verdict(const char *line, size_t len)
+{
+	static const char *const others[] = { "processed ", "verification time", "stack depth" };
+
+	if (!len)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (!strncmp(line, others[i], strlen(others[i])))
+			return false;
+	return true;
+}
+
+static void keep_verdict(const char *log)
+{
+	const char *end = strstr(log, LOG_END), *missing = strstr(log, "failed to resolve CO-RE");
+
+	if (missing && (!end || missing < end)) {
+		snprintf(verdict, sizeof(verdict), "%.*s", (int)strcspn(missing, "\n"), missing);
+		return;
+	}
+	for (const char *line = log; *line && (!end || line < end);) {
+		size_t len = strcspn(line, "\n");
+
+		if (is_verdict(line, len))
+			snprintf(verdict, sizeof(verdict), "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
 static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	if (level != LIBBPF_WARN || *first_warning)
+	char *text, *log;
+
+	if (level != LIBBPF_WARN || vasprintf(&text, fmt, ap) < 0)
 		return 0;
-	vsnprintf(first_warning, sizeof(first_warning), fmt, ap);
-	first_warning[strcspn(first_warning, "\n")] = '\0';
+	log = strstr(text, LOG_BEGIN);
+	if (log) {
+		keep_verdict(log + strlen(LOG_BEGIN));
+	} else if (!*first_warning) {
+		snprintf(first_warning, sizeof(first_warning), "%.*s", (int)strcspn(text, "\n"),
+			 text);
+	}
+	free(text);
 	return 0;
 }
 
 void bpf_listen(void)
 {
 	first_warning[0] = '\0';
+	verdict[0] = '\0';
 	libbpf_set_print(keep_warning);
 }
 
 /* What went wrong since bpf_listen(), or the error's own name. */
 const char *bpf_why(int err)
 {
+	static char both[sizeof(first_warning) + sizeof(verdict) + 32];
 	const char *text = first_warning;
 
 	if (!*text)
 		return strerror(err < 0 ? -err : err);
-	return strncmp(text, "libbpf: ", 8) ? text : text + 8;
+	text += strncmp(text, "libbpf: ", 8) ? 0 : 8;
+	if (!*verdict)
+		return text;
+	snprintf(both, sizeof(both), "%s; the verifier says: %s", text, verdict);
+	return both;
 }
 
 /* ---- the kernel's ways ---- */
@@ -96,23 +147,157 @@ static void function_of(const char *site, char *name, size_t size)
 	name[strcspn(name, "+ ")] = '\0';
 }
 
-static int attach_multi(const struct bpf_program *prog, uint64_t address, struct bpf_link **link)
+/* Where addresses are hidden, a name and an offset have to do. */
+static int name_of(const struct ktramp_probe_info *probe, char *name, size_t size,
+		   uint64_t *offset)
 {
-	const unsigned long addr = address;
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .addrs = &addr, .cnt = 1);
+	const char *plus = strrchr(probe->site, '+');
+
+	if (strchr(probe->site, ',')) {
+		p_refusal(&(struct refusal){ probe->site, KTRAMP_R_AMBIGUOUS, EADDRNOTAVAIL },
+			  "several functions are called as %s is, and the kernel attaches by name",
+			  probe->site);
+		return -EADDRNOTAVAIL;
+	}
+	snprintf(name, size, "%.*s", (int)(plus ? plus - probe->site : (long)size), probe->site);
+	*offset = plus ? strtoull(plus + 1, NULL, 16) : 0;
+	return 0;
+}
+
+static int attach_multi(const struct bpf_program *prog, const struct ktramp_probe_info *probe,
+			struct bpf_link **link)
+{
+	const unsigned long addr = probe->address;
+	char name[KTRAMP_SITE_MAX];
+	const char *symbol = name;
+	uint64_t offset;
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .cnt = 1);
+	int err = addr ? 0 : name_of(probe, name, sizeof(name), &offset);
+
+	if (err)
+		return err;
+	if (addr)
+		opts.addrs = &addr;
+	else
+		opts.syms = &symbol;
 
 	*link = bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts);
 	return *link ? 0 : -errno;
 }
 
 /* By address: a static function's name may not be the only one. */
-static int attach_kprobe(const struct bpf_program *prog, bool retprobe, uint64_t address,
-			 struct bpf_link **link)
+static int attach_kprobe(const struct bpf_program *prog, bool retprobe,
+			 const struct ktramp_probe_info *probe, struct bpf_link **link)
 {
-	LIBBPF_OPTS(bpf_kprobe_opts, opts, .offset = address, .retprobe = retprobe);
+	LIBBPF_OPTS(bpf_kprobe_opts, opts, .offset = probe->address, .retprobe = retprobe);
+	char name[KTRAMP_SITE_MAX];
+	uint64_t offset = 0;
+	int err = probe->address ? 0 : name_of(probe, name, sizeof(name), &offset);
 
-	*link = bpf_program__attach_kprobe_opts(prog, NULL, &opts);
+	if (err)
+		return err;
+	if (!probe->address)
+		opts.offset = retprobe ? 0 : offset;
+	*link = bpf_program__attach_kprobe_opts(prog, probe->address ? NULL : name, &opts);
 	return *link ? 0 : -errno;
+}
+
+/*
+ * A function of a module. libbpf looks for its name in the kernel and then in each module, and
+ * takes the first: the id in the types of the module that is meant goes past it.
+ */
+static struct {
+	int fd;			/* of the module's types */
+	uint32_t id;		/* of the function in them; 0: it is the kernel's */
+} module_function = { .fd = -1 };
+
+static int set_module_function(struct bpf_program *prog __unused,
+			       struct bpf_prog_load_opts *opts, long cookie __unused)
+{
+	opts->attach_btf_obj_fd = module_function.fd;
+	opts->attach_btf_id = module_function.id;
+	return 0;
+}
+
+/* Return: a descriptor of a module's types, or -errno. */
+static int open_module_types(const char *module)
+{
+	uint32_t id = 0;
+
+	while (!bpf_btf_get_next_id(id, &id)) {
+		char name[64] = "";
+		struct bpf_btf_info info = { .name = (uintptr_t)name, .name_len = sizeof(name) };
+		uint32_t size = sizeof(info);
+		int fd = bpf_btf_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.kernel_btf &&
+		    !strcmp(name, module))
+			return fd;
+		close(fd);
+	}
+	return -ENOENT;
+}
+
+static int find_module_function(const char *module, const char *function)
+{
+	struct btf *base = btf__load_vmlinux_btf();
+	struct btf *btf = base ? btf__load_module_btf(module, base) : NULL;
+	int32_t id = btf ? btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) : -ENOENT;
+
+	btf__free(btf);
+	btf__free(base);
+	if (id < 0)
+		return id;
+	module_function.fd = open_module_types(module);
+	if (module_function.fd < 0)
+		return module_function.fd;
+	module_function.id = id;
+	return 0;
+}
+
+/**
+ * bpf_way_open() - before an object is opened: where its programs will be attached
+ * @mechanism: any
+ * @probe: the probe that watches the site
+ *
+ * Complains.
+ */
+int bpf_way_open(uint32_t mechanism, const struct ktramp_probe_info *probe)
+{
+	static const struct {
+		const char *section;
+		enum bpf_attach_type type;
+	} sections[] = { { "fentry+", BPF_TRACE_FENTRY }, { "fexit+", BPF_TRACE_FEXIT } };
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = set_module_function);
+	const struct way *way = way_of(mechanism);
+	char module[KTRAMP_SITE_MAX], function[KTRAMP_SITE_MAX];
+	const char *colon = strchr(probe->site, ':');
+	uint64_t offset;
+	int err;
+
+	if (!way || !way->named)
+		return 0;
+	err = name_of(probe, module, sizeof(module), &offset);
+	if (err || !colon)
+		return err;
+	function_of(probe->site, function, sizeof(function));
+	module[colon - probe->site] = '\0';
+	err = find_module_function(module, function);
+	if (err) {
+		p_refusal(&(struct refusal){ probe->site, 0, err },
+			  "the types of module %s have no function %s: %s", module, function,
+			  strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		err = libbpf_register_prog_handler(sections[i].section, BPF_PROG_TYPE_TRACING,
+						   sections[i].type, &opts);
+		if (err < 0)
+			return err;
+	}
+	return 0;
 }
 
 /**
@@ -128,7 +313,7 @@ int bpf_way_prepare(struct bpf_program *prog, uint32_t mechanism,
 
 	const struct way *way = way_of(mechanism);
 
-	if (!way || !way->named)
+	if (!way || !way->named || module_function.id)
 		return 0;
 	function_of(probe->site, function, sizeof(function));
 	return bpf_program__set_attach_target(prog, 0, function);
@@ -148,13 +333,17 @@ int bpf_way_attach(struct bpf_program *prog, uint32_t mechanism,
 
 	switch (mechanism) {
 	case KTRAMP_BPF_KPROBE_MULTI:
-		return attach_multi(prog, probe->address, link);
+		return attach_multi(prog, probe, link);
 	case KTRAMP_BPF_KPROBE_STEP:
 	case KTRAMP_BPF_KPROBE_INT3:
 	case KTRAMP_BPF_KPROBE_OPT:
 	case KTRAMP_BPF_KPROBE_FTRACE:
 	case KTRAMP_BPF_KRETPROBE:
-		return attach_kprobe(prog, way->retprobe, probe->address, link);
+		return attach_kprobe(prog, way->retprobe, probe, link);
+	case KTRAMP_BPF_FENTRY:
+	case KTRAMP_BPF_FEXIT:
+		*link = bpf_program__attach_trace(prog);
+		return *link ? 0 : -errno;
 	default:
 		*link = bpf_program__attach(prog);
 		return *link ? 0 : -errno;

@@ -324,16 +324,45 @@ static int report(struct run *run)
 	return 0;
 }
 
+/*
+ * What a program is for is the name of its section: to the kernel those for returns, and for
+ * programs of user space, are of one type with all that run at a site.
+ */
+static int check_section(const struct run *run)
+{
+	const char *name = bpf_program__section_name(run->prog), *why = NULL;
+	bool returns = bpf_is_return(run->probe.mechanism->mechanism);
+
+	name += *name == '?';
+	if (!strncmp(name, "kretprobe", 9) && !returns)
+		why = "is for returns: -m bpf-kretprobe runs it there";
+	else if (!strncmp(name, "uprobe", 6) || !strncmp(name, "uretprobe", 9) ||
+		 !strncmp(name, "usdt", 4))
+		why = "is for a place in a program, not in the kernel";
+	if (!why)
+		return 0;
+	p_refusal(&(struct refusal){ run->probe.info.site, KTRAMP_R_PROGRAM, EINVAL },
+		  "'%s' of '%s', SEC(\"%s\"), %s", bpf_program__name(run->prog),
+		  run->opts->object, name, why);
+	return -EINVAL;
+}
+
 static int load_object(struct run *run, const struct bpf_types *types)
 {
 	int err;
 
+	err = bpf_way_open(run->probe.mechanism->mechanism, &run->probe.info);
+	if (err)
+		return err;
 	run->object = bpf_object_open_file(run->opts->object, types);
 	if (!run->object)
 		return -EINVAL;
 	run->prog = bpf_object_choose(run->object, run->opts->prog);
 	if (!run->prog)
 		return -ENOENT;
+	err = check_section(run);
+	if (err)
+		return err;
 	bpf_listen();
 	err = bpf_way_prepare(run->prog, run->probe.mechanism->mechanism, &run->probe.info);
 	if (!err)

@@ -143,6 +143,11 @@ static void note_patch(struct relocation *r, const char *text)
 {
 	int end = 0;
 
+	/* A field that this kernel does not have: the verifier refuses it if it is reached. */
+	if (sscanf(text, "substituting insn #%u", &r->insn) == 1) {
+		snprintf(r->patch, sizeof(r->patch), "not in these types: made invalid");
+		return;
+	}
 	if (sscanf(text, "patched insn #%u %n", &r->insn, &end) != 1)
 		return;
 	snprintf(r->patch, sizeof(r->patch), "%s", text + end);

@@ -213,6 +213,7 @@ void bpf_listen(void);
 const char *bpf_why(int err);
 bool bpf_is_way(uint32_t mechanism);
 bool bpf_is_return(uint32_t mechanism);
+int bpf_way_open(uint32_t mechanism, const struct ktramp_probe_info *probe);
 int bpf_way_prepare(struct bpf_program *prog, uint32_t mechanism,
 		    const struct ktramp_probe_info *probe);
 int bpf_way_attach(struct bpf_program *prog, uint32_t mechanism,
