@@ -767,6 +767,10 @@ TEST_F_TIMEOUT(exits, command_gives_no_name_twice_and_serves_no_state_twice, 60)
 	RUN(EXITS "daemon");
 	EXPECT_EQ(1, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.err, "another daemon"));
+	/* What it watches would be lost. */
+	RUN(EXITS "unload");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "end it first")) TH_LOG("%s", self->o.err);
 	RUN("unshare -p -f " EXITS "--state /tmp/told.d daemon");
 	EXPECT_EQ(1, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.err, "initial PID namespace"));

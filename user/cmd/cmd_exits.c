@@ -175,16 +175,15 @@ static const struct argp argp = {
 		    "status ID\nlist\nunload",
 };
 
-static int run_daemon(struct exits *exits, const struct options *opts)
+/* The exits of what is watched would be lost, and nobody told. */
+static int unload(const struct exits *exits, const struct options *opts)
 {
-	int err = exits_load(exits, opts->pins, opts->size ?: EXITS_SIZE, opts->naive);
-
-	if (err)
-		return err;
-	if (exits->naive != opts->naive)
-		p_warn("%s rule is loaded already; 'ktramp exits unload' removes it",
-		       exits->naive ? "the naive" : "the right");
-	return exits_daemon(exits);
+	if (exits_is_served(exits)) {
+		p_err("a daemon serves '%s' and watches by this program: end it first",
+		      exits->state);
+		return -EBUSY;
+	}
+	return exits_unload(opts->pins);
 }
 
 static int run_action(struct exits *exits, const struct options *opts)
@@ -192,9 +191,9 @@ static int run_action(struct exits *exits, const struct options *opts)
 	int err;
 
 	if (opts->action == ACTION_UNLOAD)
-		return exits_unload(opts->pins);
+		return unload(exits, opts);
 	if (opts->action == ACTION_DAEMON)
-		return run_daemon(exits, opts);
+		return exits_daemon(exits, opts->size ?: EXITS_SIZE, opts->naive);
 	err = exits_open(exits, opts->pins);
 	if (err)
 		return err;

@@ -86,7 +86,9 @@ int exits_adopt(struct exits *exits, const char *id, char **more,
 		int nr_more);					/* complains */
 
 /* exits_daemon.c */
-int exits_daemon(struct exits *exits);				/* complains */
+int exits_daemon(struct exits *exits, uint32_t size, bool naive);	/* complains */
+/* Does a daemon serve these records? */
+bool exits_is_served(const struct exits *exits);
 
 /* exits_list.c */
 int exits_status(struct exits *exits, const char *id);		/* complains */

@@ -235,7 +235,23 @@ static void close_daemon(struct daemon *daemon)
 		close(daemon->inotify);
 }
 
-int exits_daemon(struct exits *exits)
+bool exits_is_served(const struct exits *exits)
+{
+	int dir, lock;
+
+	/* Nobody ever did. */
+	if (access(exits->state, F_OK))
+		return false;
+	dir = records_open(exits->state, false);
+	lock = dir < 0 ? dir : records_lock(dir, LOCK, false);
+	if (lock >= 0)
+		close(lock);
+	if (dir >= 0)
+		close(dir);
+	return lock == -EWOULDBLOCK;
+}
+
+int exits_daemon(struct exits *exits, uint32_t size, bool naive)
 {
 	struct daemon daemon = { .exits = exits, .epoll = -1, .inotify = -1 };
 	int lock, err;
@@ -250,7 +266,13 @@ int exits_daemon(struct exits *exits)
 		close(daemon.dir);
 		return lock;
 	}
-	err = check_namespace(exits);
+	/* Only who serves them loads the program: another size would be left to the next one. */
+	err = exits_load(exits, exits->pins, size, naive);
+	if (!err && exits->naive != naive)
+		p_warn("%s rule is loaded already; 'ktramp exits unload' removes it",
+		       exits->naive ? "the naive" : "the right");
+	if (!err)
+		err = check_namespace(exits);
 	if (!err) {
 		allow_descriptors();
 		catch_signals();
