@@ -44,6 +44,9 @@ static __always_inline void count(enum trace_count which)
 		__sync_fetch_and_add(value, 1);
 }
 
+/* Or only counters. */
+const volatile bool want_events = true;
+
 /* The command's process, as its namespace counts, and that namespace. */
 const volatile __u32 own_tgid;
 const volatile __u64 own_dev, own_ino;
@@ -61,7 +64,7 @@ static __always_inline bool begin(void)
 {
 	count(TRACE_HITS);
 	if (!is_own())
-		return true;
+		return want_events;
 	count(TRACE_OWN);
 	return false;
 }

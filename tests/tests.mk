@@ -25,6 +25,7 @@ GUEST_TESTS += live
 GUEST_TESTS += names
 GUEST_TESTS += native
 GUEST_TESTS += overlay
+GUEST_TESTS += places
 GUEST_TESTS += race
 GUEST_TESTS += regs
 GUEST_TESTS += run

@@ -16,6 +16,7 @@ static const struct cmd cmds[] = {
 	{ "mechanisms",	cmd_mechanisms,	"list the ways to probe, and which this kernel has" },
 	{ "show",	cmd_show,	"probe an instruction, show what that did to the code" },
 	{ "plan",	cmd_plan,	"tell what could be done at an instruction, or at all" },
+	{ "list",	cmd_list,	"list a function's instructions, and what can be done at each" },
 	{ "trace",	cmd_trace,	"print each hit of an instruction, as it happens" },
 	{ "bpf",	cmd_bpf,	"run your own BPF program at an instruction" },
 	{ "run",	cmd_run,	"run a tool as it is, its kprobes served by jumps" },

@@ -82,6 +82,7 @@ CALL_VARIANT(load, KTRAMP_IOC_LOAD, ktramp_load);
 CALL_VARIANT(scan, KTRAMP_IOC_SCAN, ktramp_scan);
 CALL_VARIANT(cpu_stat, KTRAMP_IOC_CPU_STAT, ktramp_cpu_stat);
 CALL_VARIANT(kprobes, KTRAMP_IOC_KPROBES, ktramp_kprobes);
+CALL_VARIANT(site, KTRAMP_IOC_SITE, ktramp_site_info);
 
 /* No instruction: the kernel refuses a kprobe there, and the call succeeds. */
 static void fill_kprobes(struct ktramp_kprobes *kprobes)
@@ -117,6 +118,9 @@ static void fill(union any *any, unsigned long request, __u32 *id)
 		((struct ktramp_create *)any)->mechanism = KTRAMP_INT3_BOOST;
 		((struct ktramp_create *)any)->handler = KTRAMP_COUNT;
 		strcpy(((struct ktramp_create *)any)->site, "lea7");
+		break;
+	case KTRAMP_IOC_SITE:
+		strcpy(((struct ktramp_site_info *)any)->site, "lea7");
 		break;
 	case KTRAMP_IOC_ARM:
 	case KTRAMP_IOC_DISARM:

@@ -43,6 +43,12 @@ struct bpf_probe {
 
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
 		   uint32_t handler, const char *site, bool keep, uint32_t pid);	/* complains */
+/* Of one that need not be there; does not complain of the site. */
+int bpf_probe_try(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
+		  const char *site, uint32_t pid);
+/* Many of our own mechanisms, armed at once; those that cannot be are dropped. */
+int bpf_probes_attach(struct bpf_probe *probes, unsigned int nr, struct bpf_program *prog);
+void bpf_probes_stop(struct bpf_probe *probes, unsigned int nr);
 int bpf_probe_attach(struct bpf_probe *probe, struct bpf_program *prog);	/* complains */
 int bpf_probe_counters(struct bpf_probe *probe);
 int bpf_probe_stop(struct bpf_probe *probe);				/* complains */

@@ -1,9 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A probe that runs a BPF program: by our own mechanisms, or watching the kernel's. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/bpf.h"
+
+static int find_mechanism(struct bpf_probe *probe, const struct dev *dev, const char *mechanism)
+{
+	*probe = (struct bpf_probe){ .dev = dev, .mechanism = dev_mechanism(dev, mechanism) };
+	if (!probe->mechanism)
+		return -EINVAL;
+	if (probe->mechanism->reason) {
+		p_err("this kernel has no '%s': %s", mechanism, probe->mechanism->why);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int create(struct bpf_probe *probe, struct ktramp_create *create, const char *site)
+{
+	int err;
+
+	create->mechanism = probe->mechanism->mechanism;
+	snprintf(create->site, sizeof(create->site), "%s", site);
+	err = dev_create(probe->dev, create);
+	return err ? err : dev_probe(probe->dev, create->id, 0, &probe->info);
+}
+
+int bpf_probe_try(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
+		  const char *site, uint32_t pid)
+{
+	struct ktramp_create wanted = { .handler = KTRAMP_BPF, .pid = pid };
+	int err = find_mechanism(probe, dev, mechanism);
+
+	return err ? err : create(probe, &wanted, site);
+}
 
 /**
  * bpf_probe_make() - make the probe, without a program yet
@@ -18,33 +50,24 @@
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
 		   uint32_t handler, const char *site, bool keep, uint32_t pid)
 {
-	struct ktramp_create create = {
+	struct ktramp_create wanted = {
 		.flags = keep ? KTRAMP_CREATE_KEEP : 0, .handler = handler, .pid = pid,
 	};
-	int err;
+	int err = find_mechanism(probe, dev, mechanism);
 
-	*probe = (struct bpf_probe){ .dev = dev, .mechanism = dev_mechanism(dev, mechanism) };
-	if (!probe->mechanism)
-		return -EINVAL;
-	if (probe->mechanism->reason) {
-		p_err("this kernel has no '%s': %s", mechanism, probe->mechanism->why);
-		return -EOPNOTSUPP;
-	}
-	create.mechanism = probe->mechanism->mechanism;
-	if (strlen(site) >= sizeof(create.site)) {
+	if (err)
+		return err;
+	if (strlen(site) >= sizeof(wanted.site)) {
 		p_refusal(&(struct refusal){ .site = site, .err = ENAMETOOLONG },
 			  "the site '%.32s...' is longer than %zu characters", site,
-			  sizeof(create.site) - 1);
+			  sizeof(wanted.site) - 1);
 		return -EINVAL;
 	}
-	snprintf(create.site, sizeof(create.site), "%s", site);
-	err = dev_create(dev, &create);
-	if (!err)
-		err = dev_probe(dev, create.id, 0, &probe->info);
+	err = create(probe, &wanted, site);
 	if (err)
-		p_refusal(&(struct refusal){ site, create.reason, err },
+		p_refusal(&(struct refusal){ site, wanted.reason, err },
 			  "'%s' cannot serve '%s': %s", mechanism, site,
-			  *create.why ? create.why : strerror(-err));
+			  *wanted.why ? wanted.why : strerror(-err));
 	return err;
 }
 
@@ -94,6 +117,69 @@ int bpf_probe_attach(struct bpf_probe *probe, struct bpf_program *prog)
 		p_err("'%s' cannot attach '%s' to %s: %s", probe->mechanism->name,
 		      bpf_program__name(prog), probe->info.site, bpf_why(err));
 	return err;
+}
+
+/* The numbers of those that are there. */
+static uint32_t *ids_of(const struct bpf_probe *probes, unsigned int nr, uint32_t *n)
+{
+	uint32_t *ids = calloc(nr + 1, sizeof(*ids));
+
+	*n = 0;
+	for (unsigned int i = 0; ids && i < nr; i++)
+		if (probes[i].info.id)
+			ids[(*n)++] = probes[i].info.id;
+	return ids;
+}
+
+static void batch(const struct bpf_probe *probes, unsigned int nr, unsigned long request)
+{
+	uint32_t n, *ids = ids_of(probes, nr, &n);
+	struct ktramp_batch reply;
+
+	for (uint32_t i = 0; ids && i < n; i += KTRAMP_BATCH_MAX)
+		dev_batch(probes->dev, request, &ids[i], MIN(n - i, (uint32_t)KTRAMP_BATCH_MAX),
+			  &reply);
+	free(ids);
+}
+
+/**
+ * bpf_probes_attach() - have a loaded program run at each hit of many probes
+ * @probes: the probes, of our own mechanisms
+ * @nr: how many
+ * @prog: the program
+ *
+ * All share the waits that arming takes. What was refused is dropped: its number is 0 then.
+ */
+int bpf_probes_attach(struct bpf_probe *probes, unsigned int nr, struct bpf_program *prog)
+{
+	unsigned int armed = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		int err = probes[i].info.id ? hand_over(&probes[i], prog) : 0;
+
+		if (err)
+			return err;
+	}
+	batch(probes, nr, KTRAMP_IOC_ARM);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!probes[i].info.id)
+			continue;
+		bpf_probe_counters(&probes[i]);
+		if (probes[i].info.state == KTRAMP_ARMED)
+			armed++;
+		else
+			bpf_probe_drop(&probes[i]);
+	}
+	if (armed)
+		return 0;
+	p_err("none of %u probes can be armed", nr);
+	return -EBUSY;
+}
+
+/* No hit runs the program any more, and none is under way; their counters stay. */
+void bpf_probes_stop(struct bpf_probe *probes, unsigned int nr)
+{
+	batch(probes, nr, KTRAMP_IOC_DISARM);
 }
 
 /* Hits and misses as they are now, in @probe->info; of the kernel's ways none are known. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ktramp.h"
+#include "places/places.h"
 
 struct options {
 	const char *mechanism;
@@ -37,7 +37,9 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Probe each SITE through MECHANISM, and leave the probes there when the command ends. "
 	"'ktramp probes' lists them with their counters, 'ktramp remove' takes them away.\n\n"
-	"SITE is symbol+0xoffset, module:symbol+0xoffset, 0xaddress or a target's name.\v"
+	"SITE is symbol+0xoffset, module:symbol+0xoffset, 0xaddress or a target's name. A pattern "
+	"('vfs_*', 'ext4:*') is each function that is called so, FUNCTION%return each place where "
+	"control leaves FUNCTION.\v"
 	"All sites of one call share the waits that arming a jump takes. A site that is refused "
 	"is named, and the others are probed all the same.\n\n"
 	"The same by text: echo 'jump vfs_read+0x20' >> /sys/kernel/debug/ktramp/probes\n\n"
@@ -45,6 +47,7 @@ static const char doc[] =
 	"Examples:\n"
 	"  ktramp add jump vfs_read+0x20 vfs_write\n"
 	"  ktramp add jump --pid $$ --handler regs do_sys_openat2\n"
+	"  ktramp add jump 'vfs_*'\n"
 	"  ktramp add int3-boost --file sites.txt\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -130,6 +133,21 @@ static int add_site(struct added *added, const char *site)
 	return 0;
 }
 
+/* A pattern is many sites. */
+static int add_places(struct added *added, const char *text)
+{
+	struct places places = { 0 };
+	int err = 0;
+
+	/* As a site that is refused: the others are probed. */
+	if (places_add(&places, added->dev, text))
+		added->refused++;
+	for (unsigned int i = 0; i < places.nr && !err; i++)
+		err = add_site(added, places.v[i].site);
+	places_free(&places);
+	return err;
+}
+
 static int add_file(struct added *added, const char *path)
 {
 	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
@@ -146,7 +164,7 @@ static int add_file(struct added *added, const char *path)
 
 		site[strcspn(site, "# \t\r\n")] = '\0';
 		if (*site)
-			err = add_site(added, site);
+			err = add_places(added, site);
 	}
 	if (!err && ferror(file)) {
 		err = -EIO;
@@ -217,7 +235,7 @@ static int add_all(struct added *added)
 	int err = 0, armed;
 
 	for (unsigned int i = 0; i < added->opts->nr_sites && !err; i++)
-		err = add_site(added, added->opts->sites[i]);
+		err = add_places(added, added->opts->sites[i]);
 	if (!err && added->opts->file)
 		err = add_file(added, added->opts->file);
 	/* What was made before an interruption is as good as the rest would have been. */

@@ -45,6 +45,7 @@ int cmd_targets(int argc, char **argv);
 int cmd_mechanisms(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
+int cmd_list(int argc, char **argv);
 int cmd_add(int argc, char **argv);
 int cmd_enable(int argc, char **argv);
 int cmd_disable(int argc, char **argv);
