@@ -66,7 +66,7 @@ static int __init selftest(void)
 {
 	static const enum ktramp_mechanism ours[] __initconst = {
 		KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3,
-		KTRAMP_INT3_BOOST, KTRAMP_JUMP,
+		KTRAMP_INT3_BOOST, KTRAMP_INT3_DIVERT, KTRAMP_JUMP,
 	};
 	int i, err = 0;
 

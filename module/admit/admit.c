@@ -36,13 +36,34 @@ static DEFINE_XARRAY(verdicts);
 static const s8 ftrace_offset[] = { -1, 0, 4, -1 };
 
 /*
- * What runs between an int3 and our handler, and from there to the IRET; between a #DB and
- * our handler, likewise. The kernel's own kprobes are served earlier, so its blacklist does
- * not have all of them. Found by tracing hits (Documentation/xray.rst), not by reading.
- * preempt_schedule_notrace() is here for another reason: handlers end in it where preemption
- * is due. It still is when a probe there ends its own handler, and so on.
+ * What runs between an int3 and our handler that the kernel's blacklist does not have, if the
+ * int3 enters from exc_int3(): thunks, and what a detour's handler runs outside of its guard.
+ * preempt_schedule_notrace() is here for that: handlers end in it where preemption is due. It
+ * still is when a probe there ends its own handler, and so on. The entry code, exc_int3(), and
+ * what is ours are noinstr, which the kernel refuses.
  */
-static const char * const recursive[] = {
+static const char * const direct[] = {
+	"preempt_schedule_notrace",
+	"__x86_return_thunk",
+	"__x86_indirect_thunk_array",
+	"entry_untrain_ret",
+	"retbleed_return_thunk",
+	"retbleed_untrain_ret",
+	"srso_return_thunk",
+	"srso_safe_ret",
+	"srso_untrain_ret",
+	"srso_alias_return_thunk",
+	"srso_alias_safe_ret",
+	"srso_alias_untrain_ret",
+	"zen_untrain_ret",
+};
+
+/*
+ * What runs besides if it enters by the notifier, and from there to the IRET; between a #DB
+ * and our handler, likewise. The kernel's own kprobes are served earlier, so its blacklist does
+ * not have all of them. Found by tracing hits (Documentation/xray.rst), not by reading.
+ */
+static const char * const by_notifier[] = {
 	"notify_die",
 	"atomic_notifier_call_chain",
 	"notifier_call_chain",
@@ -57,19 +78,6 @@ static const char * const recursive[] = {
 	"__rcu_read_lock",
 	"__rcu_read_unlock",
 	"rcu_read_unlock_special",
-	"preempt_schedule_notrace",
-	"__x86_return_thunk",
-	"__x86_indirect_thunk_array",
-	"entry_untrain_ret",
-	"retbleed_return_thunk",
-	"retbleed_untrain_ret",
-	"srso_return_thunk",
-	"srso_safe_ret",
-	"srso_untrain_ret",
-	"srso_alias_return_thunk",
-	"srso_alias_safe_ret",
-	"srso_alias_untrain_ret",
-	"zen_untrain_ret",
 #ifdef CONFIG_LOCKDEP
 	"lock_acquire",
 	"lock_release",
@@ -85,13 +93,21 @@ static const char * const recursive[] = {
 };
 
 /* gcc's copy of a function, as name.constprop.0, runs where the function would. */
-static bool is_recursive(const char *name)
+static bool is_listed(const char *name, const char * const *list, size_t nr)
 {
 	size_t i, len = strcspn(name, ".");
 
-	for (i = 0; i < ARRAY_SIZE(recursive); i++)
-		if (!strncmp(name, recursive[i], len) && !recursive[i][len])
+	for (i = 0; i < nr; i++)
+		if (!strncmp(name, list[i], len) && !list[i][len])
 			return true;
+	return false;
+}
+
+static bool is_recursive(const char *name, bool is_direct)
+{
+	if (is_listed(name, direct, ARRAY_SIZE(direct)) ||
+	    (!is_direct && is_listed(name, by_notifier, ARRAY_SIZE(by_notifier))))
+		return true;
 	return strstarts(name, "__x86_indirect_thunk_") ||
 	       strstarts(name, "__x86_indirect_call_thunk_") ||
 	       strstarts(name, "__x86_indirect_jump_thunk_");
@@ -258,10 +274,15 @@ static int ask_verdict(const struct ktramp_context *ctx, unsigned long *verdict,
 	return 0;
 }
 
-/* What needs no asking. Return: 0, or -EACCES or -EBUSY with the reason. */
-int ktramp_admit_known(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+/*
+ * What needs no asking. @is_direct: all that runs before the probe's handler, or between its
+ * exceptions, is what comes before exc_int3()'s first call.
+ *
+ * Return: 0, or -EACCES or -EBUSY with the reason.
+ */
+int ktramp_admit_known(const struct ktramp_context *ctx, bool is_direct, struct ktramp_refusal *r)
 {
-	if (is_recursive(ctx->symbol.name))
+	if (is_recursive(ctx->symbol.name, is_direct))
 		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
 				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
 				     ctx->symbol.name);
@@ -302,21 +323,21 @@ static int refuse_function(const struct ktramp_context *ctx, struct ktramp_refus
  * @ctx: the function, marked; if the kernel was asked, @ctx->ftrace becomes certain, and its
  *	instruction owned
  * @off: offset of the probe's site
+ * @is_direct: as ktramp_admit_known()
  * @r: (out) the refusal
  *
  * Context: process, under ktramp_mutex. It may cost millions of instructions, the first time.
  * Return: 0; -EACCES it is on the kernel's list or on ours; -EBUSY; -ENOMEM.
  */
-int ktramp_admit_function(struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r)
+int ktramp_admit_function(struct ktramp_context *ctx, u32 off, bool is_direct,
+			  struct ktramp_refusal *r)
 {
 	unsigned long verdict;
 	bool found;
 	int err;
 
-	if (ctx->admitted)
-		return 0;
-	err = ktramp_admit_known(ctx, r);
-	if (err)
+	err = ktramp_admit_known(ctx, is_direct, r);
+	if (err || ctx->admitted)
 		return err;
 	verdict = find_verdict(&ctx->func, &found);
 	if (!found && is_blacklist_enough(ctx, off))

@@ -78,7 +78,7 @@ static void read_counts(const struct ktramp_probe *p, struct counts *c)
 		if (p->native)
 			c->missed += ktramp_native_missed(p);
 	}
-	c->bp = ktramp_traps_counted();
+	c->bp = ktramp_traps_counted() + ktramp_trap_int3_count();
 	c->db = ktramp_trap_debug_count();
 }
 

@@ -22,6 +22,7 @@
 #include "engine/watch.h"
 #include "hit/bpf.h"
 #include "hit/mechanism.h"
+#include "hit/trap.h"
 #include "kernel/compat.h"
 #include "kernel/slot.h"
 #include "kernel/symbol.h"
@@ -69,6 +70,7 @@ static u32 config_bits(void)
 static long do_info(struct file *file, void *arg)
 {
 	struct ktramp_info *info = arg;
+	const char *why;
 
 	if (info->flags)
 		return -EINVAL;
@@ -83,6 +85,11 @@ static long do_info(struct file *file, void *arg)
 	info->slot_bytes = ktramp_slot_used();
 	info->slot_capacity = ktramp_slot_capacity();
 	strscpy(info->version, THIS_MODULE->version, sizeof(info->version));
+	why = ktramp_trap_why(KTRAMP_INT3_BOOST, KTRAMP_COUNT);
+	info->entry = why ? KTRAMP_ENTRY_NOTIFIER : KTRAMP_ENTRY_DIRECT;
+	info->debug_entry = ktramp_trap_is_debug_direct() ? KTRAMP_ENTRY_DIRECT :
+							    KTRAMP_ENTRY_NOTIFIER;
+	strscpy(info->entry_why, why ?: "", sizeof(info->entry_why));
 	return 0;
 }
 
@@ -246,6 +253,20 @@ static long do_watch(struct file *file, void *arg)
 	return ktramp_probe_watch(watch->id, file);
 }
 
+/* Of a jump, the breakpoints are where something else enters it. */
+static void tell_entry(const struct ktramp_probe *p, struct ktramp_probe_info *info)
+{
+	const char *why = ktramp_trap_why(p->mechanism, p->handler);
+
+	info->entry = KTRAMP_ENTRY_NONE;
+	info->entry_why[0] = '\0';
+	if (ktramp_probe_is_native(p) || (ktramp_probe_is_jump(p) && !p->pins))
+		return;
+	info->entry = why ? KTRAMP_ENTRY_NOTIFIER : KTRAMP_ENTRY_DIRECT;
+	if (why)
+		strscpy(info->entry_why, why, sizeof(info->entry_why));
+}
+
 static long do_probe(struct file *file, void *arg)
 {
 	struct ktramp_probe_info *info = arg;
@@ -255,12 +276,12 @@ static long do_probe(struct file *file, void *arg)
 	struct ktramp_stat sum;
 
 	if ((info->flags & ~(KTRAMP_PROBE_NEXT | KTRAMP_PROBE_MINE)) || info->reserved ||
-	    info->reserved2 || (mine && !next))
+	    (mine && !next))
 		return -EINVAL;
 	p = mine ? ktramp_probe_get_owned(info->id, file) : ktramp_probe_get(info->id, next);
 	if (!p)
 		return next ? -ENOENT : tell_gone(info, file);
-	has_detour = ktramp_probe_is_jump(p);
+	has_detour = ktramp_probe_has_detour(p);
 	info->id = p->id;
 	info->mechanism = p->mechanism;
 	info->handler = p->handler;
@@ -289,6 +310,7 @@ static long do_probe(struct file *file, void *arg)
 	if (ktramp_text_read(info->now, ktramp_probe_addr(p), sizeof(info->now)))
 		memset(info->now, 0, sizeof(info->now));
 	ktramp_site_print(info->site, sizeof(info->site), ktramp_probe_addr(p));
+	tell_entry(p, info);
 	ktramp_probe_put(p);
 	return 0;
 }
@@ -326,7 +348,7 @@ static long do_code(struct file *file, void *arg)
 {
 	struct ktramp_code *code = arg;
 	struct ktramp_probe *p;
-	bool is_jump;
+	bool has_detour;
 	int err = -ENOENT;
 
 	if (code->flags || code->reserved || code->part < KTRAMP_CODE_SITE ||
@@ -337,14 +359,14 @@ static long do_code(struct file *file, void *arg)
 	p = ktramp_probe_get(code->id, false);
 	if (!p)
 		return -ENOENT;
-	is_jump = ktramp_probe_is_jump(p);
+	has_detour = ktramp_probe_has_detour(p);
 	code->relocated = 0;
 	code->copied = 0;
 	if (code->part == KTRAMP_CODE_SITE) {
 		err = read_site(code, p);
 	} else if (code->part == KTRAMP_CODE_SPRINGBOARD) {
 		err = read_springboard(code, p);
-	} else if (is_jump == (code->part == KTRAMP_CODE_DETOUR)) {
+	} else if (has_detour == (code->part == KTRAMP_CODE_DETOUR)) {
 		/* Another program's detour may take its place. */
 		do {
 			code->address = READ_ONCE(p->code);

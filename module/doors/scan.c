@@ -16,6 +16,7 @@
 #include "engine/create.h"
 #include "engine/registry.h"
 #include "hit/mechanism.h"
+#include "hit/trap.h"
 #include "kernel/lock.h"
 
 /* What the kernel's tables say; register_kprobe() looks into the same ones, behind an endbr64. */
@@ -46,7 +47,8 @@ static void plan_insn(struct ktramp_probe *scratch, const struct ktramp_context 
 			continue;
 		r.reason = KTRAMP_R_NONE;
 		scratch->mechanism = m;
-		if (ktramp_admit_known(ctx, &r) || ktramp_plan_dry(scratch, ctx, out->offset, &r))
+		if (ktramp_admit_known(ctx, ktramp_trap_is_alone(m, scratch->handler), &r) ||
+		    ktramp_plan_dry(scratch, ctx, out->offset, &r))
 			out->reason[m] = r.reason;
 		else if (m == KTRAMP_JUMP)
 			out->tactic = scratch->tactic;
@@ -183,7 +185,7 @@ long ktramp_scan(struct ktramp_scan *scan)
 	ctx = ktramp_context_at(scan->address, &r);
 	err = IS_ERR(ctx) ? PTR_ERR(ctx) : scan_function(scan, ctx, scratch, &found);
 	if (!err)
-		ktramp_admit_known(ctx, &r);
+		ktramp_admit_known(ctx, ktramp_trap_is_alone(KTRAMP_JUMP, KTRAMP_COUNT), &r);
 	mutex_unlock(&ktramp_mutex);
 	ktramp_probe_put(scratch);
 	if (!err && copy_to_user(u64_to_user_ptr(scan->insns), found.insn,

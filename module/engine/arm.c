@@ -5,7 +5,8 @@
  *
  * Arming a jump:
  *   (0) if it has a springboard: the jump there, in padding that nobody executes
- *   (1) make the int3 at the site known to trap.c, and sync: no CPU holds anything older of
+ *   (1) make the int3 at the site known to trap.c, lead exc_int3() to it if it is the first
+ *       (hook.c), and sync: no CPU takes the old way there any more, and none holds anything older of
  *       the slot, detour or springboard than what was built there. Of slot and detour it is
  *       caution: so far each enters them by an IRET, which serialises
  *   (2) int3 over byte 0
@@ -18,14 +19,16 @@
  *   (6) sync
  *   (7) byte 0 of the jump; a CPU now sees the int3 or the whole jump
  *   (8) sync: afterwards no CPU takes the int3 any more. Caution as well: it would find its
- *       trap, and (10) comes before anything else changes
+ *       trap, and (10) comes before anything else changes. An int3 there is somebody else's
+ *       from now on, and the notifier's
  * An int3 mechanism is armed after (3). The kernel's own patchers are locked out (patchers.c) from
  * the comparison in front of (0) to (3), and from another in front of (5) to (8): not during (4),
  * because what they patch may not wait for tasks-RCU. Disarming is the mirror image, under the
  * same locks from the comparison to (15), and again for (17):
- *   (9) int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
+ *   (9) as (1), with a sync, and int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
  *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
- *   under way, (15) trap.c forgets the int3. A springboard then waits for (16) tasks-RCU: a
+ *   under way, (15) trap.c forgets the int3, and exc_int3() is the kernel's again if it was the
+ *   last. A springboard then waits for (16) tasks-RCU: a
  *   task may have been preempted between the two jumps; (17) the padding again.
  * What is executed out of line is reused only after another tasks-RCU grace period.
  *
@@ -94,6 +97,7 @@ static void hash(struct ktramp_probe *p)
 {
 	unsigned int i;
 
+	p->trap.direct = ktramp_trap_is_direct(p->mechanism, p->handler);
 	ktramp_trap_add(&p->trap);
 	p->hashed = true;
 	for (i = 0; p->pins && i < p->pins->nr; i++)
@@ -277,6 +281,38 @@ static int write_springboard(const struct ktramp_probe *p)
 	return err;
 }
 
+/* What is led to us by a call of the kernel's is so as long as there is a breakpoint. */
+static void settle_surely(void)
+{
+	while (ktramp_trap_settle() == -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+}
+
+/*
+ * While a jump stands, an int3 in its place is somebody else's kprobe on it, which must come
+ * before us.
+ */
+static void set_direct(struct ktramp_probe *p, bool direct)
+{
+	if (ktramp_trap_is_direct(p->mechanism, p->handler))
+		ktramp_trap_set_direct(&p->trap, direct);
+}
+
+static int make_known(struct ktramp_probe *p, struct ktramp_refusal *r)
+{
+	int err;
+
+	hash(p);
+	err = ktramp_trap_settle();
+	if (!err)
+		return 0;
+	unhash(p);
+	restore_padding(p);
+	return err == -EILSEQ ? ktramp_refuse(r, err, KTRAMP_R_NOT_OURS,
+					      "somebody else has rewritten exc_int3(), where breakpoints come to ktramp") :
+				err;
+}
+
 /*
  * Steps (0) and (1). On an instruction with a kprobe that is enabled later, the kernel would
  * write over ours, or go on in the middle of it.
@@ -289,11 +325,9 @@ static int arm_known(struct ktramp_probe *p, struct ktramp_refusal *r)
 		err = ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
 				    "somebody else has a kprobe there, enabled or not: it must go first");
 	if (!err)
-		err = write_springboard(p);
+		err = write_springboard(p) ?: make_known(p, r);
 	if (err)
 		ktramp_unclaim(p);
-	else
-		hash(p);
 	return err;
 }
 
@@ -339,6 +373,7 @@ static int arm_int3(struct ktramp_probe *p)
 	}
 	/* Nothing was written, so no CPU looks for the trap, or comes to a springboard. */
 	unhash(p);
+	settle_surely();
 	restore_padding(p);
 	ktramp_unclaim(p);
 	return err;
@@ -459,6 +494,9 @@ static void write_jumps(struct ktramp_set *set)
 	}
 	/* (8) */
 	ktramp_text_sync();
+	ktramp_for_each_in_set(set, i, p)
+		set_direct(p, !p->jumps);
+	settle_surely();
 }
 
 /* Only jumps go on behind (3). Return: are there any, and is one to wait (4) for? */
@@ -518,6 +556,7 @@ void ktramp_probe_abandon(struct ktramp_probe *p)
 {
 	lockdep_assert_held(&ktramp_mutex);
 	unhash(p);
+	settle_surely();
 	ktramp_unclaim(p);
 	/* What held the module while it was stuck. */
 	if (p->state == KTRAMP_STUCK)
@@ -640,6 +679,7 @@ static void take_heads(struct ktramp_set *set)
 {
 	struct ktramp_refusal r = {};
 	struct ktramp_probe *p;
+	bool jumps = false;
 	unsigned int i;
 	int err;
 
@@ -652,9 +692,22 @@ static void take_heads(struct ktramp_set *set)
 		} else if (err) {
 			ktramp_set_fail(set, i, err, &r);
 		} else if (p->jumps) {
-			err = write_head(p, int3);
-			if (err)
-				write_failed(set, i, err);
+			set_direct(p, true);
+			jumps = true;
+		}
+	}
+	if (!jumps)
+		return;
+	settle_surely();
+	ktramp_text_sync();
+	/* (9) */
+	ktramp_for_each_in_set(set, i, p) {
+		if (!p->jumps)
+			continue;
+		err = write_head(p, int3);
+		if (err) {
+			set_direct(p, false);
+			write_failed(set, i, err);
 		}
 	}
 }
@@ -707,6 +760,7 @@ static void take_int3s(struct ktramp_set *set)
 		unhash(p);
 		p->state = KTRAMP_DISARMED;
 	}
+	settle_surely();
 }
 
 /* Steps (16) and (17), where there are any. */

@@ -273,7 +273,7 @@ int ktramp_plan(struct ktramp_probe *p, struct ktramp_refusal *r)
 	off = ktramp_probe_addr(p) - ctx->func.addr;
 	if (ops->at_entry || off == 0)
 		off = ktramp_func_entry(&ctx->func);
-	err = ktramp_admit_function(ctx, off, r);
+	err = ktramp_admit_function(ctx, off, ktramp_trap_is_alone(p->mechanism, p->handler), r);
 	if (err)
 		return err;
 	p->trap.addr = ctx->func.addr + off;

@@ -308,6 +308,15 @@ static const struct ktramp_mechanism_ops mechanisms[] = {
 		.supported = ktramp_bpf_handler_supported,
 		.prepare = ktramp_prepare_detour,
 	},
+	[KTRAMP_INT3_DIVERT] = {
+		.name = "int3-divert",
+		.text = "breakpoint that goes on in a detour, which runs the handler",
+		.target = "lea",
+		.kind = KTRAMP_KIND_OURS,
+		.handlers = ALL_HANDLERS | BIT(KTRAMP_BPF),
+		.changes = INT3_INSN_SIZE,
+		.prepare = ktramp_prepare_divert,
+	},
 };
 
 /* Return: the mechanism's row, or NULL if there is no such number. */

@@ -83,7 +83,7 @@ static void lead_to(struct ktramp_probe *p, const struct detour *to)
 {
 	unsigned int i;
 
-	p->code = to->code;
+	WRITE_ONCE(p->code, to->code);
 	p->code_len = to->len;
 	p->relocated = to->relocated;
 	p->copied = to->region.copied;

@@ -277,8 +277,12 @@ static void destroy_set(struct ktramp_set *set)
 			had_done = true;
 		}
 	}
-	if (had_done)
-		synchronize_rcu();
+	if (had_done) {
+		/* It may have been the last breakpoint that somebody could come to. */
+		while (ktramp_trap_settle() == -ENOMEM)
+			schedule_timeout_uninterruptible(1);
+		ktramp_text_sync();
+	}
 	for (i = 0; i < set->nr; i++) {
 		struct ktramp_probe *p = set->probe[i];
 		struct ktramp_stat sum;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Jump trampolines: save what the handler clobbers, call it, run the displaced
- * instructions, jump behind them.
+ * Detours, where a jump or a breakpoint goes on: save what the handler clobbers, call it, run the
+ * displaced instructions, jump behind them.
  *
  * A detour runs in the context of its site: same stack, same interrupt flag,
  * preemptible or not.
@@ -17,6 +17,7 @@
 #include "hit/handler.h"
 #include "hit/mechanism.h"
 #include "hit/probe.h"
+#include "hit/resume.h"
 #include "kernel/compat.h"
 #include "plan/live.h"
 
@@ -318,6 +319,31 @@ static int write_detour(const struct ktramp_probe *p, const struct ktramp_site *
 		err = e->err;
 	}
 	return err;
+}
+
+/**
+ * ktramp_prepare_divert() - write the detour of a breakpoint: it displaces one instruction
+ * @p: the probe; its @resume and @relocated are filled in
+ * @site: its site
+ * @draft: the detour
+ * @r: (out) the refusal
+ *
+ * Return: 0, -EOPNOTSUPP, -ERANGE.
+ */
+int ktramp_prepare_divert(struct ktramp_probe *p, const struct ktramp_site *site,
+			  struct ktramp_draft *draft, struct ktramp_refusal *r)
+{
+	const struct ktramp_layout layout = {
+		.dead = ktramp_live_dead(site), .odd = find_odd_flags(&site->func),
+	};
+	int err = ktramp_plan_copy(site, r);
+
+	if (err)
+		return err;
+	emit_front(&draft->emit, p, &layout);
+	p->relocated = draft->emit.len;
+	/* Handler, copy, and a jump back: behind the handler it is a boost. */
+	return ktramp_prepare_boost(p, site, draft, r);
 }
 
 /**

@@ -13,6 +13,8 @@ struct ktramp_probe;
 int ktramp_prepare_detour(struct ktramp_probe *p, const struct ktramp_site *site,
 			  struct ktramp_draft *draft, struct ktramp_refusal *r);
 int ktramp_prepare_detour_again(const struct ktramp_probe *p, struct ktramp_draft *draft);
+int ktramp_prepare_divert(struct ktramp_probe *p, const struct ktramp_site *site,
+			  struct ktramp_draft *draft, struct ktramp_refusal *r);
 void ktramp_detour_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JUMP_MAX]);
 void ktramp_springboard_jump(const struct ktramp_probe *p, u8 jump[KTRAMP_JMP_SIZE]);
 

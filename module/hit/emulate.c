@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Emulate an instruction: change the registers as it would. What can be decided is decided
- * when a probe is made; a hit calls one function.
+ * when a probe is made; a hit calls one function, where exc_int3() has just begun (trap.c).
  */
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
@@ -21,62 +21,57 @@ static const u8 reg_offset[16] = {
 	offsetof(struct pt_regs, r14), offsetof(struct pt_regs, r15),
 };
 
-static nokprobe_inline unsigned long *reg(struct pt_regs *regs, u8 nr)
+static __always_inline unsigned long *reg(struct pt_regs *regs, u8 nr)
 {
 	return (void *)regs + reg_offset[nr];
 }
 
-static nokprobe_inline void next_insn(const struct ktramp_emu *emu, struct pt_regs *regs)
+static __always_inline void next_insn(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	regs->ip += emu->next_delta;
 }
 
-static void emulate_nop(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_nop(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_nop);
 
 /* The #BP entry leaves a gap of 6 words above the frame for this (entry_64.S). */
-static void emulate_push(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_push(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	unsigned long value = emu->src == KTRAMP_EMU_NONE ? emu->value : *reg(regs, emu->src);
 
 	int3_emulate_push(regs, value);
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_push);
 
 /* pop %rsp: the popped value wins over the increment (SDM vol. 2, POP). */
-static void emulate_pop(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_pop(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	unsigned long value = int3_emulate_pop(regs);
 
 	*reg(regs, emu->dst) = value;
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_pop);
 
-static nokprobe_inline void set_reg(const struct ktramp_emu *emu, struct pt_regs *regs,
+static __always_inline void set_reg(const struct ktramp_emu *emu, struct pt_regs *regs,
 				    unsigned long value)
 {
 	*reg(regs, emu->dst) = emu->wide ? value : (u32)value;
 	next_insn(emu, regs);
 }
 
-static void emulate_mov_imm(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_mov_imm(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	set_reg(emu, regs, emu->value);
 }
-NOKPROBE_SYMBOL(emulate_mov_imm);
 
-static void emulate_mov(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_mov(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	set_reg(emu, regs, *reg(regs, emu->src));
 }
-NOKPROBE_SYMBOL(emulate_mov);
 
-static void emulate_lea(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_lea(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	unsigned long value = emu->value;
 
@@ -86,16 +81,14 @@ static void emulate_lea(const struct ktramp_emu *emu, struct pt_regs *regs)
 		value += *reg(regs, emu->index) << emu->aux;
 	set_reg(emu, regs, value);
 }
-NOKPROBE_SYMBOL(emulate_lea);
 
-static void emulate_jmp(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_jmp(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	int3_emulate_jmp(regs, emu->value);
 }
-NOKPROBE_SYMBOL(emulate_jmp);
 
 /* Condition codes of jcc, SDM vol. 1, appendix B: bit 0 negates. */
-static nokprobe_inline bool condition(unsigned long flags, u8 cc)
+static __always_inline bool condition(unsigned long flags, u8 cc)
 {
 	bool sf_ne_of = !(flags & X86_EFLAGS_SF) != !(flags & X86_EFLAGS_OF);
 	bool holds;
@@ -129,57 +122,51 @@ static nokprobe_inline bool condition(unsigned long flags, u8 cc)
 	return holds != (cc & 1);
 }
 
-static void emulate_jcc(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_jcc(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	if (condition(regs->flags, emu->aux))
 		int3_emulate_jmp(regs, emu->value);
 	else
 		next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_jcc);
 
-static void emulate_call(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_call(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	int3_emulate_push(regs, regs->ip + emu->next_delta);
 	int3_emulate_jmp(regs, emu->value);
 }
-NOKPROBE_SYMBOL(emulate_call);
 
-static void emulate_call_reg(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_call_reg(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	unsigned long target = *reg(regs, emu->src);
 
 	int3_emulate_push(regs, regs->ip + emu->next_delta);
 	int3_emulate_jmp(regs, target);
 }
-NOKPROBE_SYMBOL(emulate_call_reg);
 
-static void emulate_jmp_reg(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_jmp_reg(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	int3_emulate_jmp(regs, *reg(regs, emu->src));
 }
-NOKPROBE_SYMBOL(emulate_jmp_reg);
 
 /* ret, and ret imm16: the immediate is released above the return address. */
-static void emulate_ret(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_ret(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	unsigned long target = int3_emulate_pop(regs);
 
 	regs->sp += emu->value;
 	int3_emulate_jmp(regs, target);
 }
-NOKPROBE_SYMBOL(emulate_ret);
 
 /* SDM vol. 2, PUSHF: VM and RF are pushed as 0. */
-static void emulate_pushf(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_pushf(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	int3_emulate_push(regs, regs->flags & ~(X86_EFLAGS_VM | X86_EFLAGS_RF));
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_pushf);
 
 /* SDM vol. 2, POPF at CPL 0: all but VM, RF, VIP and VIF come from the stack. */
-static void emulate_popf(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_popf(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	const unsigned long kept = X86_EFLAGS_VM | X86_EFLAGS_RF | X86_EFLAGS_VIP | X86_EFLAGS_VIF;
 	unsigned long value = int3_emulate_pop(regs);
@@ -187,21 +174,18 @@ static void emulate_popf(const struct ktramp_emu *emu, struct pt_regs *regs)
 	regs->flags = (regs->flags & kept) | (value & ~kept) | X86_EFLAGS_FIXED;
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_popf);
 
-static void emulate_cli(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_cli(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	regs->flags &= ~X86_EFLAGS_IF;
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_cli);
 
-static void emulate_sti(const struct ktramp_emu *emu, struct pt_regs *regs)
+static noinstr void emulate_sti(const struct ktramp_emu *emu, struct pt_regs *regs)
 {
 	regs->flags |= X86_EFLAGS_IF;
 	next_insn(emu, regs);
 }
-NOKPROBE_SYMBOL(emulate_sti);
 
 /* ModRM's register field and register operand, with REX. */
 static u8 modrm_reg(const struct ktramp_insn *insn)

@@ -27,6 +27,7 @@ ktramp_leaf void ktramp_handle_count(struct ktramp_stat __percpu *stat);
 ktramp_leaf void ktramp_handle_count_pid(struct ktramp_probe *p);
 ktramp_leaf void ktramp_handle_stored(struct ktramp_snapshot __percpu *snapshot);
 ktramp_leaf void ktramp_handle_resched(void);
+void ktramp_store_regs(struct ktramp_probe *p, const struct pt_regs *regs);
 void ktramp_handle_regs(struct ktramp_probe *p, struct pt_regs *regs);
 
 #endif /* KTRAMP_HANDLER_H */

@@ -23,7 +23,7 @@ struct ktramp_draft {
 	u32 relocated;
 };
 
-#define KTRAMP_NR_MECHANISMS	KTRAMP_BPF_JUMP
+#define KTRAMP_NR_MECHANISMS	KTRAMP_INT3_DIVERT
 
 /**
  * struct ktramp_mechanism_ops - one mechanism

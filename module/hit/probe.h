@@ -23,11 +23,14 @@ struct pid;
  * @node: in the table, by address
  * @addr: of the int3
  * @hit: called with interrupts off, RIP pointing to @addr; sets RIP to go on at
+ * @direct: from exc_int3() on, before RCU watches and the context counts as an NMI's; else by
+ *	the die notifier chain
  */
 struct ktramp_trap {
 	struct hlist_node node;
 	unsigned long addr;
 	void (*hit)(struct ktramp_trap *trap, struct pt_regs *regs);
+	bool direct;
 };
 
 /**
@@ -180,7 +183,7 @@ static inline unsigned long ktramp_probe_addr(const struct ktramp_probe *p)
 /* Is it served by the kernel, in whose hands the text then is? */
 static inline bool ktramp_probe_is_native(const struct ktramp_probe *p)
 {
-	return (p->mechanism >= KTRAMP_KPROBE_STEP && p->mechanism != KTRAMP_BPF_JUMP) ||
+	return (p->mechanism >= KTRAMP_KPROBE_STEP && p->mechanism < KTRAMP_BPF_JUMP) ||
 	       p->mechanism == KTRAMP_CALL || p->tactic == KTRAMP_TACTIC_FTRACE;
 }
 
@@ -190,10 +193,16 @@ static inline bool ktramp_probe_runs_program(const struct ktramp_probe *p)
 	return p->handler == KTRAMP_BPF || p->handler == KTRAMP_BPF_INLINE;
 }
 
-/* Does it have a detour? */
+/* Is it a jump at the site? */
 static inline bool ktramp_probe_is_jump(const struct ktramp_probe *p)
 {
 	return p->mechanism == KTRAMP_JUMP || p->mechanism == KTRAMP_BPF_JUMP;
+}
+
+/* Does it have a detour? */
+static inline bool ktramp_probe_has_detour(const struct ktramp_probe *p)
+{
+	return ktramp_probe_is_jump(p) || p->mechanism == KTRAMP_INT3_DIVERT;
 }
 
 #endif /* KTRAMP_PROBE_H */

@@ -214,6 +214,9 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 #define KTRAMP_HAS_BPF_CTX		0
 #endif
 
+/* What exc_int3() calls first, by its name of 6.16 and newer, and the one before. */
+#define KTRAMP_POKE_INT3_HANDLER	"smp_text_poke_int3_handler", "poke_int3_handler"
+
 /* __NR_ia32_bpf is in no header that a module's build has. */
 #define KTRAMP_NR_IA32_BPF		357
 

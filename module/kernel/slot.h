@@ -13,6 +13,9 @@
 /* Allocation unit; code starts at a multiple of it, unless a place is given. */
 #define KTRAMP_SLOT_UNIT	16
 
+/* Room for code that goes on from hooks to what they come before (slotmem.S). */
+extern u8 ktramp_hook_code[];
+
 int ktramp_slot_init(void);
 unsigned long ktramp_slot_alloc(unsigned int len, const struct ktramp_place *place);
 void ktramp_slot_free(unsigned long addr, unsigned int len);

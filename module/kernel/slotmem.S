@@ -19,3 +19,11 @@ ktramp_slots:
 ktramp_slots_end:
 	ANNOTATE_NOENDBR
 	nop
+	/* What goes on from our functions to those of the kernel that they come before (hook.c). */
+	.balign 32
+	.globl ktramp_hook_code
+ktramp_hook_code:
+	ANNOTATE_NOENDBR
+	.fill 32 / 8, 8, 0x0000000000841f0f
+	ANNOTATE_NOENDBR
+	.fill 32 / 8, 8, 0x0000000000841f0f

@@ -142,6 +142,34 @@ int ktramp_text_write(unsigned long addr, const void *bytes, size_t len)
 }
 
 /**
+ * ktramp_text_exchange() - replace eight aligned bytes of kernel text in one store
+ * @addr: the first of them
+ * @old: what must stand there
+ * @new: what will
+ *
+ * For text that CPUs execute and that no int3 can be put in front of.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM; -EFAULT no such text; -EILSEQ something else stands there, nothing was
+ * written.
+ */
+int ktramp_text_exchange(unsigned long addr, u64 old, u64 new)
+{
+	struct page *page = text_page(addr);
+	u64 was;
+	u8 *alias;
+
+	if (!page || WARN_ON_ONCE(addr % sizeof(u64)))
+		return -EFAULT;
+	alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	if (!alias)
+		return -ENOMEM;
+	was = cmpxchg64((u64 *)(alias + offset_in_page(addr)), old, new);
+	vunmap(alias);
+	return was == old ? 0 : -EILSEQ;
+}
+
+/**
  * ktramp_text_fill() - fill text that nobody executes with one byte
  * @addr: first byte
  * @byte: the byte
@@ -181,8 +209,8 @@ void ktramp_text_sync(void)
  *
  * synchronize_rcu_tasks() waits until every task that was preempted or interrupted has
  * left of its own will; the rude one also makes the idle tasks, which the first one
- * does not look at, pass through the scheduler. A trap handler that found a probe has
- * interrupts off, for which plain RCU is enough, and both imply it.
+ * does not look at, pass through the scheduler. Trap handlers have interrupts off, and those
+ * that begin in exc_int3() come before RCU watches: the sync waits for them.
  *
  * Context: process, sleeps for a grace period.
  */
@@ -190,4 +218,5 @@ void ktramp_text_wait(void)
 {
 	synchronize_rcu_tasks();
 	synchronize_rcu_tasks_rude();
+	ktramp_text_sync();
 }

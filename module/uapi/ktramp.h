@@ -73,6 +73,7 @@ enum ktramp_mechanism {
 	KTRAMP_BPF_RAW_TP		= 26,
 	KTRAMP_BPF_TRACEPOINT		= 27,
 	KTRAMP_BPF_JUMP			= 28,
+	KTRAMP_INT3_DIVERT		= 29,
 };
 
 /**
@@ -92,8 +93,7 @@ enum ktramp_kind {
  * @KTRAMP_COUNT: a C function that increments a per-CPU counter
  * @KTRAMP_REGS: a C function that copies the full pt_regs of the hit, and counts
  * @KTRAMP_COUNT_INLINE: no function: the counter's increment stands in the detour itself.
- *	Only a detour can; a hit that comes by the int3 while the probe is being armed or
- *	disarmed is counted as by KTRAMP_COUNT
+ *	Only a detour can
  * @KTRAMP_BPF: a BPF program, which KTRAMP_IOC_BPF gives the probe before it is armed. The
  *	kernel's own mechanisms of this handler are attached from user space: a probe of
  *	theirs writes nothing and counts nothing, but keeps others away from the bytes and
@@ -221,6 +221,18 @@ enum ktramp_tactic {
 };
 
 /**
+ * enum ktramp_entry - where a breakpoint comes to ktramp
+ * @KTRAMP_ENTRY_NONE: there is none: not of ours, or no int3 stands while it is armed
+ * @KTRAMP_ENTRY_DIRECT: exc_int3() calls ktramp, before anything else
+ * @KTRAMP_ENTRY_NOTIFIER: by the die notifier chain, behind the kernel's own users
+ */
+enum ktramp_entry {
+	KTRAMP_ENTRY_NONE	= 0,
+	KTRAMP_ENTRY_DIRECT	= 1,
+	KTRAMP_ENTRY_NOTIFIER	= 2,
+};
+
+/**
  * enum ktramp_clock - what the bench's counter counts
  * @KTRAMP_CLOCK_TSC: the CPU's time stamp counter: cycles of its own frequency
  * @KTRAMP_CLOCK_ICOUNT: exactly one per instruction (QEMU -icount shift=0); found out
@@ -259,6 +271,10 @@ enum ktramp_clock {
  * @slot_bytes: (out) executable bytes in use for slots and detours
  * @slot_capacity: (out) executable bytes there are
  * @version: (out) module version
+ * @entry: (out) &enum ktramp_entry of breakpoints whose handler is not a BPF program
+ * @debug_entry: (out) &enum ktramp_entry of the #DB of a step, which the call of notify_die()
+ *	can lead to
+ * @entry_why: (out) why @entry is the notifier; empty if it is not
  */
 struct ktramp_info {
 	__u32 size;
@@ -274,6 +290,9 @@ struct ktramp_info {
 	__u32 slot_bytes;
 	__u32 slot_capacity;
 	char version[KTRAMP_NAME_MAX];
+	__u32 entry;
+	__u32 debug_entry;
+	char entry_why[KTRAMP_TEXT_MAX];
 };
 
 /**
@@ -450,9 +469,10 @@ struct ktramp_batch {
  * @springboard: (out) address of the jump in padding that the one at the site goes to; 0 if
  *	there is none (&enum ktramp_tactic) or hidden
  * @bpf_class: (out) &enum ktramp_bpf_class of a bpf-jump that has its program, else 0
- * @reserved2: 0
+ * @entry: (out) &enum ktramp_entry of its breakpoint
  * @bpf_why: (out) what keeps its program from a cheaper class, as the end of a sentence that
  *	begins with the program; empty if nothing does
+ * @entry_why: (out) why @entry is the notifier; empty if it is not
  *
  * Of a probe that is gone and was watched by this open file, @state is KTRAMP_GONE, the counters
  * are its last, and all else is 0.
@@ -489,8 +509,9 @@ struct ktramp_probe_info {
 	__u32 reserved;
 	__u64 springboard;
 	__u32 bpf_class;
-	__u32 reserved2;
+	__u32 entry;
 	char bpf_why[KTRAMP_TEXT_MAX];
+	char entry_why[KTRAMP_TEXT_MAX];
 };
 
 /**
