@@ -206,6 +206,8 @@ static void keep_bytes(struct measure *m, const struct ktramp_run *run)
 		want = MAX(want, m->row->target->length);
 	m->row->nr_bytes = MIN(MIN(want, run->now_len), (uint32_t)KTRAMP_BYTES_MAX);
 	memcpy(m->row->bytes, run->now, m->row->nr_bytes);
+	m->row->entry = m->probe.entry;
+	memcpy(m->row->entry_why, m->probe.entry_why, sizeof(m->row->entry_why));
 }
 
 static int probed_loops(struct measure *m)

@@ -72,6 +72,7 @@ static const struct expect expects[] = {
 	[KTRAMP_BPF_RAW_TP]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_TRACEPOINT]	= OURS(0, 0, EXPECT_ANY),
 	[KTRAMP_BPF_JUMP]	= PUNS,
+	[KTRAMP_INT3_DIVERT]	= OURS(1, 0, INT3),
 };
 
 /* A mechanism newer than this command has nothing to prove. */

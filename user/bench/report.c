@@ -61,7 +61,7 @@ json_t *report_row(const struct dev *dev, const struct run_facts *facts, const s
 	bool ok = row->state == ROW_OK;
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "type", "result",
 			 "kernel", facts->uts.release,
 			 "clock", clock_name(dev->info.clock),
@@ -78,6 +78,8 @@ json_t *report_row(const struct dev *dev, const struct run_facts *facts, const s
 			 "bp", trap_or_null(row->bp),
 			 "db", trap_or_null(row->db),
 			 "bytes", row->nr_bytes ? json_hex(row->bytes, row->nr_bytes) : json_null(),
+			 "entry", entry_json(row->entry),
+			 "entry_why", string_or_null(row->entry_why),
 			 "unsupported", string_or_null(row->state == ROW_UNSUPPORTED ? row->why :
 						       ""),
 			 "reason", row->reason ? json_string(reason_name(row->reason)) :

@@ -6,8 +6,11 @@
 
 #include "bpf/bpf.h"
 
+/* @mechanism: a name, or NULL for what fits. */
 static int find_mechanism(struct bpf_probe *probe, const struct dev *dev, const char *mechanism)
 {
+	if (!mechanism)
+		mechanism = "bpf-jump";
 	*probe = (struct bpf_probe){ .dev = dev, .mechanism = dev_mechanism(dev, mechanism) };
 	if (!probe->mechanism)
 		return -EINVAL;
@@ -18,14 +21,18 @@ static int find_mechanism(struct bpf_probe *probe, const struct dev *dev, const 
 	return 0;
 }
 
-static int create(struct bpf_probe *probe, struct ktramp_create *create, const char *site)
+static int create(struct bpf_probe *probe, struct ktramp_create *create, const char *site,
+		  bool usual)
 {
 	int err;
 
 	create->mechanism = probe->mechanism->mechanism;
 	snprintf(create->site, sizeof(create->site), "%s", site);
-	err = dev_create(probe->dev, create);
-	return err ? err : dev_probe(probe->dev, create->id, 0, &probe->info);
+	err = usual ? dev_create_usual(probe->dev, create) : dev_create(probe->dev, create);
+	if (err)
+		return err;
+	probe->mechanism = &probe->dev->mechanisms[create->mechanism - 1];
+	return dev_probe(probe->dev, create->id, 0, &probe->info);
 }
 
 int bpf_probe_try(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
@@ -34,14 +41,14 @@ int bpf_probe_try(struct bpf_probe *probe, const struct dev *dev, const char *me
 	struct ktramp_create wanted = { .handler = KTRAMP_BPF, .pid = pid };
 	int err = find_mechanism(probe, dev, mechanism);
 
-	return err ? err : create(probe, &wanted, site);
+	return err ? err : create(probe, &wanted, site, false);
 }
 
 /**
  * bpf_probe_make() - make the probe, without a program yet
  * @probe: (out) to be given to bpf_probe_drop()
  * @dev: the device, to be kept open as long
- * @mechanism: name
+ * @mechanism: name; NULL: bpf-jump, or int3-divert where no jump fits
  * @handler: KTRAMP_BPF or KTRAMP_BPF_INLINE
  * @site: where
  * @keep: it outlives the command
@@ -63,10 +70,10 @@ int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *m
 			  sizeof(wanted.site) - 1);
 		return -EINVAL;
 	}
-	err = create(probe, &wanted, site);
+	err = create(probe, &wanted, site, !mechanism);
 	if (err)
 		p_refusal(&(struct refusal){ site, wanted.reason, err },
-			  "'%s' cannot serve '%s': %s", mechanism, site,
+			  "'%s' cannot serve '%s': %s", probe->mechanism->name, site,
 			  *wanted.why ? wanted.why : strerror(-err));
 	return err;
 }

@@ -8,7 +8,6 @@
 #include "places/places.h"
 
 struct options {
-	const char *mechanism;
 	const char *file;
 	uint32_t handler;
 	uint32_t pid;
@@ -20,7 +19,7 @@ struct options {
 struct added {
 	const struct dev *dev;
 	const struct options *opts;
-	const struct ktramp_mechanism_info *mechanism;
+	const struct ktramp_mechanism_info *mechanism;	/* NULL: the usual */
 	uint32_t *ids;
 	uint32_t nr;
 	uint32_t refused;
@@ -36,6 +35,7 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"Probe each SITE through MECHANISM, and leave the probes there when the command ends. "
+	"Without one it is 'jump', or 'int3-divert' where no jump fits. "
 	"'ktramp probes' lists them with their counters, 'ktramp remove' takes them away.\n\n"
 	"SITE is symbol+0xoffset, module:symbol+0xoffset, 0xaddress or a target's name. A pattern "
 	"('vfs_*', 'ext4:*') is each function that is called so, FUNCTION%return each place where "
@@ -45,7 +45,8 @@ static const char doc[] =
 	"The same by text: echo 'jump vfs_read+0x20' >> /sys/kernel/debug/ktramp/probes\n\n"
 	"Exit status: 0, 1 if a site was refused, 2 on wrong usage.\n\n"
 	"Examples:\n"
-	"  ktramp add jump vfs_read+0x20 vfs_write\n"
+	"  ktramp add vfs_read+0x20 vfs_write\n"
+	"  ktramp add jump vfs_read+0x24\n"
 	"  ktramp add jump --pid $$ --handler regs do_sys_openat2\n"
 	"  ktramp add jump 'vfs_*'\n"
 	"  ktramp add int3-boost --file sites.txt\n";
@@ -68,17 +69,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opts->pid = parse_number(state, "pid", arg, 1, INT32_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0) {
-			opts->mechanism = arg;
-			return 0;
-		}
 		opts->sites = &state->argv[state->next - 1];
 		opts->nr_sites = state->argc - state->next + 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_END:
-		if (!opts->mechanism || (!opts->nr_sites && !opts->file))
-			argp_error(state, "a MECHANISM and a SITE, or --file, are needed");
+		if (!opts->nr_sites && !opts->file)
+			argp_error(state, "a SITE, or --file, is needed");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -87,7 +84,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "MECHANISM [SITE...]", .doc = doc,
+	.options = options, .parser = parse, .args_doc = "[MECHANISM] [SITE...]", .doc = doc,
 	.children = children,
 };
 
@@ -96,7 +93,7 @@ static int add_site(struct added *added, const char *site)
 {
 	struct ktramp_create create = {
 		.flags		= KTRAMP_CREATE_KEEP,
-		.mechanism	= added->mechanism->mechanism,
+		.mechanism	= added->mechanism ? added->mechanism->mechanism : 0,
 		.handler	= added->opts->handler,
 		.pid		= added->opts->pid,
 	};
@@ -106,12 +103,14 @@ static int add_site(struct added *added, const char *site)
 		return -EINTR;
 	if (strlen(site) < sizeof(create.site)) {
 		strcpy(create.site, site);
-		err = dev_create(added->dev, &create);
+		err = added->mechanism ? dev_create(added->dev, &create) :
+					 dev_create_usual(added->dev, &create);
 	}
 	if (err) {
 		const struct refusal about = { site, create.reason, err };
 
-		p_refusal(&about, "'%s' cannot serve '%s': %s", added->mechanism->name, site,
+		p_refusal(&about, "'%s' cannot serve '%s': %s",
+			  added->mechanism ? added->mechanism->name : "jump", site,
 			  *create.why ? create.why : strerror(-err));
 		added->refused++;
 		return 0;
@@ -226,7 +225,8 @@ static int show_one(struct added *added, uint32_t id)
 		return dev_destroy(added->dev, id, &batch);
 	if (out_json)
 		return out_line(stdout, probe_json(added->dev, &probe));
-	printf("probe %u: %s %s\n", probe.id, added->mechanism->name, probe.site);
+	printf("probe %u: %s %s\n", probe.id, added->dev->mechanisms[probe.mechanism - 1].name,
+	       probe.site);
 	return 0;
 }
 
@@ -246,6 +246,30 @@ static int add_all(struct added *added)
 	return err ? err : armed;
 }
 
+/*
+ * The first argument is the mechanism, if there is one of that name. No site has a dash.
+ * Return: 0 or -EINVAL.
+ */
+static int take_mechanism(struct added *added, struct options *opts)
+{
+	const char *first = opts->nr_sites ? opts->sites[0] : "";
+
+	for (unsigned int i = 0; i < added->dev->nr_mechanisms; i++)
+		if (!strcmp(added->dev->mechanisms[i].name, first))
+			added->mechanism = &added->dev->mechanisms[i];
+	if (!added->mechanism && strchr(first, '-'))
+		return dev_mechanism(added->dev, first) ? 0 : -EINVAL;
+	if (added->mechanism) {
+		opts->sites++;
+		opts->nr_sites--;
+	}
+	if (!opts->nr_sites && !opts->file) {
+		p_err("'%s' needs a SITE, or --file", first);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int cmd_add(int argc, char **argv)
 {
 	struct options opts = { .handler = KTRAMP_COUNT };
@@ -256,8 +280,7 @@ int cmd_add(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 	if (dev_open(&dev))
 		return EXIT_FAILED;
-	added.mechanism = dev_mechanism(&dev, opts.mechanism);
-	if (!added.mechanism)
+	if (take_mechanism(&added, &opts))
 		return EXIT_USAGE;
 	catch_signals();
 	err = add_all(&added);

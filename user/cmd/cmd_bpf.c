@@ -56,8 +56,8 @@ struct run {
 static const struct argp_option options[] = {
 	{ "prog", OPT_PROG, "NAME", 0, "Run this program of the object, where it has several", 0 },
 	{ "mechanism", 'm', "MECHANISM", 0,
-	  "Probe by this one: bpf-jump (default), another one that runs the handler 'bpf', or the "
-	  "kernel's bpf-*, which 'ktramp mechanisms' lists", 0 },
+	  "Probe by this one: one that runs the handler 'bpf', or the kernel's bpf-*, which 'ktramp "
+	  "mechanisms' lists. Default: bpf-jump, or int3-divert where no jump fits", 0 },
 	{ "pid", 'p', "PID", 0, "Hits of this process only, with all its threads; ours only", 0 },
 	{ "seconds", 's', "N", 0, "End after N seconds. Default: at Ctrl-C", 0 },
 	{ "interval", 'i', "N", 0, "Print the maps every N seconds, not at the end only", 0 },
@@ -426,7 +426,7 @@ static int bpf(struct run *run)
 
 int cmd_bpf(int argc, char **argv)
 {
-	struct options opts = { .mechanism = "bpf-jump" };
+	struct options opts = { 0 };
 	struct run run = { .opts = &opts };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);

@@ -17,7 +17,7 @@ static const struct argp argp = { .doc = doc, .children = children };
 static int print_json(const struct ktramp_info *info, const struct run_facts *facts)
 {
 	return out_line(stdout, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:I,"
-					  " s:o, s:b, s:b, s:I, s:I, s:I, s:I}",
+					  " s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:o, s:s}",
 					  "type", "info",
 					  "kernel", facts->uts.release,
 					  "machine", facts->uts.machine,
@@ -35,7 +35,21 @@ static int print_json(const struct ktramp_info *info, const struct run_facts *fa
 					  "targets", (json_int_t)info->nr_targets,
 					  "probes", (json_int_t)info->nr_probes,
 					  "slot_bytes", (json_int_t)info->slot_bytes,
-					  "slot_capacity", (json_int_t)info->slot_capacity));
+					  "slot_capacity", (json_int_t)info->slot_capacity,
+					  "entry", entry_name(info->entry),
+					  "entry_why", *info->entry_why ?
+						       json_string(info->entry_why) : json_null(),
+					  "debug_entry", entry_name(info->debug_entry)));
+}
+
+static void print_entry(const struct ktramp_info *info)
+{
+	if (info->entry == KTRAMP_ENTRY_DIRECT)
+		printf("breakpoints  enter directly: exc_int3() calls ktramp first\n");
+	else
+		printf("breakpoints  enter by the die notifier: %s\n", info->entry_why);
+	printf("steps        end %s\n", info->debug_entry == KTRAMP_ENTRY_DIRECT ?
+	       "in #DB, where notify_die() is called" : "by the die notifier");
 }
 
 static int print_text(const struct ktramp_info *info, const struct run_facts *facts)
@@ -49,6 +63,7 @@ static int print_text(const struct ktramp_info *info, const struct run_facts *fa
 	printf("clock        %s, %u kHz: counts %s\n", clock_name(info->clock), info->tsc_khz,
 	       clock_unit(info->clock));
 	printf("module       ktramp %s, interface version %u\n", info->version, info->abi);
+	print_entry(info);
 	printf("exceptions   #BP and #DB of the kernel's mechanisms %s\n",
 	       info->counts_traps ? "can be counted" : "cannot be counted");
 	printf("addresses    %s\n",

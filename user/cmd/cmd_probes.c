@@ -93,7 +93,7 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 	uint32_t length = MIN(probe->length, KTRAMP_BYTES_MAX);
 
 	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o,"
-			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "type", "probe",
 			 "id", (json_int_t)probe->id,
 			 "site", probe->site,
@@ -118,7 +118,10 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 			 "before", json_hex(probe->before, length),
 			 "now", json_hex(probe->now, length),
 			 "class", class_json(probe),
-			 "class_why", *probe->bpf_why ? json_string(probe->bpf_why) : json_null());
+			 "class_why", *probe->bpf_why ? json_string(probe->bpf_why) : json_null(),
+			 "entry", entry_json(probe->entry),
+			 "entry_why", *probe->entry_why ? json_string(probe->entry_why) :
+							  json_null());
 }
 
 static void cpu_rows(const struct dev *dev, uint32_t id, struct table *table)

@@ -14,8 +14,6 @@
 #include "trace.h"
 #include "trace.skel.h"
 
-#define USUAL_MECHANISM	"bpf-jump"
-
 /* A CPU's buffer: 256 KiB. */
 #define SAMPLE_PAGES	64
 
@@ -66,8 +64,8 @@ struct trace {
 static const struct argp_option options[] = {
 	{ "number", 'n', "N", 0, "End after N hits. Default: at Ctrl-C", 0 },
 	{ "mechanism", 'm', "MECHANISM", 0,
-	  "Probe by this one: bpf-jump (default), one that runs the handler 'bpf', or the kernel's "
-	  "bpf-kprobe-*", 0 },
+	  "Probe by this one: one that runs the handler 'bpf', or the kernel's bpf-kprobe-*. Default: "
+	  "bpf-jump, or int3-divert where no jump fits", 0 },
 	{ "pid", 'p', "PID", 0, "Hits of this process only, with all its threads", 0 },
 	{ "args", OPT_ARGS, NULL, 0,
 	  "Print the function's arguments, by their types; SITE is its entry. With -m "
@@ -86,7 +84,8 @@ static const char doc[] =
 	"each function that is called so, FUNCTION%return each place where control leaves "
 	"FUNCTION.\v"
 	"The program that does it is BPF, and is run by ktramp's own jump, so that there is no "
-	"exception and nothing that must be a kprobe. What is hit faster than it is read is lost, "
+	"exception and nothing that must be a kprobe; where no jump fits, a breakpoint goes on in the "
+	"same detour, which is said. What is hit faster than it is read is lost, "
 	"and counted at the end: printed and lost make up the hits. Hits of the command itself are "
 	"left out. The probe is gone when the command is.\n\n"
 	"Exit status: 0, 1 if the site cannot be probed, 2 on wrong usage.\n\n"
@@ -671,7 +670,7 @@ static int trace(struct trace *t)
 
 int cmd_trace(int argc, char **argv)
 {
-	struct options opts = { .mechanism = USUAL_MECHANISM };
+	struct options opts = { 0 };
 	struct trace t = { .opts = &opts };
 	int err;
 

@@ -260,6 +260,31 @@ int dev_create(const struct dev *dev, struct ktramp_create *create)
 	return call(dev, KTRAMP_IOC_CREATE, create);
 }
 
+/**
+ * dev_create_usual() - a jump, or where none fits a breakpoint that goes on in a detour
+ * @dev: the device
+ * @create: (in/out) all but the mechanism; (out) that, too
+ *
+ * Which of them it is, if it is not the jump, is said. Return: as dev_create(), the jump's refusal.
+ */
+int dev_create_usual(const struct dev *dev, struct ktramp_create *create)
+{
+	struct ktramp_create divert = *create;
+	int err;
+
+	create->mechanism = create->handler == KTRAMP_BPF || create->handler == KTRAMP_BPF_INLINE ?
+			    KTRAMP_BPF_JUMP : KTRAMP_JUMP;
+	err = dev_create(dev, create);
+	if (!err || !reason_is_refusal(create->reason))
+		return err;
+	divert.mechanism = KTRAMP_INT3_DIVERT;
+	if (dev_create(dev, &divert))
+		return err;
+	p_warn("no jump fits at '%s', 'int3-divert' serves it: %s", create->site, create->why);
+	*create = divert;
+	return 0;
+}
+
 int dev_batch(const struct dev *dev, unsigned long request, const uint32_t *ids, uint32_t nr,
 	      struct ktramp_batch *batch)
 {

@@ -124,6 +124,8 @@ const char *state_name(uint32_t state);
 const char *tactic_name(uint32_t tactic);
 const char *class_name(uint32_t class);
 #define NR_TACTICS	(KTRAMP_TACTIC_SPRINGBOARD + 1)
+const char *entry_name(uint32_t entry);
+json_t *entry_json(uint32_t entry);	/* null for none */
 const char *kind_name(uint32_t kind);
 const char *reason_name(uint32_t reason);
 #define NR_REASONS	64	/* more than there are */
@@ -159,6 +161,7 @@ unsigned int dev_target_index(const struct dev *dev, const struct ktramp_target_
 
 /* These fill in the structure's size; the caller's reply holds reason and why. */
 int dev_create(const struct dev *dev, struct ktramp_create *create);
+int dev_create_usual(const struct dev *dev, struct ktramp_create *create);
 int dev_batch(const struct dev *dev, unsigned long request, const uint32_t *ids, uint32_t nr,
 	      struct ktramp_batch *batch);
 int dev_cpu_stat(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_cpu_stat *stat);
@@ -458,6 +461,8 @@ struct row {
 	struct spread per_hit;
 	unsigned int nr_bytes;
 	uint8_t bytes[KTRAMP_BYTES_MAX];
+	uint32_t entry;		/* of its breakpoints */
+	char entry_why[KTRAMP_TEXT_MAX];
 };
 
 struct run_facts {

@@ -40,6 +40,7 @@ static const char *const at_site[] = {
 	[KTRAMP_INT3_STEP_TF]	= "#BP: the handler, then the slot with EFLAGS.TF set, #DB",
 	[KTRAMP_INT3_STEP_INT3]	= "#BP: the handler, then the slot, #BP",
 	[KTRAMP_INT3_BOOST]	= "#BP: the handler, then the slot, which jumps back",
+	[KTRAMP_INT3_DIVERT]	= "#BP: on to the detour",
 	[KTRAMP_KPROBE_STEP]	= "#BP: kprobe handler, copied instruction, #BP",
 	[KTRAMP_KPROBE_EMULATE]	= "#BP: kprobe handler, then the instruction is emulated",
 	[KTRAMP_KPROBE_BOOST]	= "#BP: kprobe handler, copied instruction, jump back",

@@ -38,6 +38,12 @@ static const char *const classes[] = {
 	[KTRAMP_BPF_BARE]	= "bare",
 };
 
+static const char *const entries[] = {
+	[KTRAMP_ENTRY_NONE]	= "none",
+	[KTRAMP_ENTRY_DIRECT]	= "direct",
+	[KTRAMP_ENTRY_NOTIFIER]	= "notifier",
+};
+
 static const char *const kinds[] = {
 	[KTRAMP_KIND_BASE]	= "base",
 	[KTRAMP_KIND_OURS]	= "ours",
@@ -158,6 +164,16 @@ const char *tactic_name(uint32_t tactic)
 const char *class_name(uint32_t class)
 {
 	return NAME_OF(classes, class);
+}
+
+const char *entry_name(uint32_t entry)
+{
+	return NAME_OF(entries, entry);
+}
+
+json_t *entry_json(uint32_t entry)
+{
+	return entry == KTRAMP_ENTRY_NONE ? json_null() : json_string(entry_name(entry));
 }
 
 const char *kind_name(uint32_t kind)
