@@ -15,6 +15,7 @@ GUEST_TESTS += cli
 GUEST_TESTS += coexist
 GUEST_TESTS += coverage
 GUEST_TESTS += contexts
+GUEST_TESTS += direct
 GUEST_TESTS += door
 GUEST_TESTS += engine
 GUEST_TESTS += exits

@@ -257,7 +257,7 @@ TEST_F(device, knows_no_mechanism_target_probe_or_part_beyond_its_own)
 	struct ktramp_run run;
 
 	EXPECT_EQ(-EINVAL, kt_mechanism(self->fd, 0, &mechanism));
-	EXPECT_EQ(-ENOENT, kt_mechanism(self->fd, KTRAMP_BPF_JUMP + 1, &mechanism));
+	EXPECT_EQ(-ENOENT, kt_mechanism(self->fd, KTRAMP_INT3_DIVERT + 1, &mechanism));
 	EXPECT_EQ(-ENOENT, kt_target(self->fd, self->before.nr_targets, &target));
 	EXPECT_EQ(-ENOENT, kt_probe(self->fd, 0, &probe));
 	EXPECT_EQ(-ENOENT, kt_probe(self->fd, -1, &probe));
@@ -318,7 +318,7 @@ static const struct {
 	{ "ktramp_target_lea+0x1ffffffffffffffff", KTRAMP_JUMP, KTRAMP_COUNT, -EINVAL,
 	  KTRAMP_R_SYNTAX },
 	{ "lea", 0, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
-	{ "lea", KTRAMP_BPF_JUMP + 1, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
+	{ "lea", KTRAMP_INT3_DIVERT + 1, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", ~0U, KTRAMP_COUNT, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", KTRAMP_JUMP, 0, -EINVAL, KTRAMP_R_SYNTAX },
 	{ "lea", KTRAMP_JUMP, KTRAMP_BPF + 1, -EINVAL, KTRAMP_R_SYNTAX },
@@ -333,7 +333,7 @@ static const struct {
 	{ "0xffffffffffffffff", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NOT_TEXT },
 	{ "jiffies", KTRAMP_JUMP, KTRAMP_COUNT, -ENOENT, KTRAMP_R_NOT_TEXT },
 	{ "exc_int3", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_BLACKLIST },
-	{ "notify_die+0x10", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_RECURSION },
+	{ "notify_die+0x10", KTRAMP_INT3_STEP_TF, KTRAMP_COUNT, -EACCES, KTRAMP_R_RECURSION },
 	{ "ktramp_handle_count", KTRAMP_JUMP, KTRAMP_COUNT, -EACCES, KTRAMP_R_RECURSION },
 	{ "ktramp_target_lea", KTRAMP_INT3_BOOST, KTRAMP_COUNT, -EBUSY, KTRAMP_R_PATCHED },
 	{ "lea", KTRAMP_TRACEPOINT, KTRAMP_COUNT, -EOPNOTSUPP, KTRAMP_R_SHAPE },

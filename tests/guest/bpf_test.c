@@ -64,6 +64,7 @@ FIXTURE_VARIANT(run) {
 FIXTURE_VARIANT_ADD(run, bpf_jump) { .mechanism = KTRAMP_BPF_JUMP, .bp = 0 };
 FIXTURE_VARIANT_ADD(run, int3_emulate) { .mechanism = KTRAMP_INT3_EMULATE, .bp = 1 };
 FIXTURE_VARIANT_ADD(run, int3_boost) { .mechanism = KTRAMP_INT3_BOOST, .bp = 1 };
+FIXTURE_VARIANT_ADD(run, int3_divert) { .mechanism = KTRAMP_INT3_DIVERT, .bp = 1 };
 FIXTURE_VARIANT_ADD(run, int3_step_int3) { .mechanism = KTRAMP_INT3_STEP_INT3, .bp = 2 };
 FIXTURE_VARIANT_ADD(run, int3_step_tf) { .mechanism = KTRAMP_INT3_STEP_TF, .bp = 1 };
 

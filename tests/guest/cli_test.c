@@ -158,7 +158,7 @@ TEST_F_TIMEOUT(command, prints_json_lines, 120)
 	kt_shell("ktramp targets --json", &self->o);
 	EXPECT_EQ(info.nr_targets, json_lines(self->o.out));
 	kt_shell("ktramp mechanisms --json", &self->o);
-	EXPECT_EQ(KTRAMP_BPF_JUMP, json_lines(self->o.out));
+	EXPECT_EQ(KTRAMP_INT3_DIVERT, json_lines(self->o.out));
 	kt_shell("ktramp info --json", &self->o);
 	EXPECT_EQ(1, json_lines(self->o.out));
 	kt_shell("ktramp show lea jump --json", &self->o);

@@ -200,6 +200,9 @@ VARIANT(hard_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(hard_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(hard_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(hard_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(hard_irq, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(hard_irq, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(hard_irq, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(hard_irq, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(hard_irq, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(soft_irq, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
@@ -208,6 +211,9 @@ VARIANT(soft_irq, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(soft_irq, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(soft_irq, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(soft_irq, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(soft_irq, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(soft_irq, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(soft_irq, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(soft_irq, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(soft_irq, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(page_fault, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
@@ -216,6 +222,9 @@ VARIANT(page_fault, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(page_fault, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(page_fault, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(page_fault, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(page_fault, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(page_fault, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(page_fault, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(page_fault, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(page_fault, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(idle, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
@@ -224,6 +233,9 @@ VARIANT(idle, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(idle, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(idle, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(idle, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(idle, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(idle, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(idle, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(idle, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(idle, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(debug, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
@@ -232,6 +244,9 @@ VARIANT(debug, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(debug, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(debug, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(debug, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(debug, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(debug, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(debug, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(debug, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(debug, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 VARIANT(nmi, emulate, KTRAMP_INT3_EMULATE, KTRAMP_COUNT);
@@ -240,6 +255,9 @@ VARIANT(nmi, step_int3, KTRAMP_INT3_STEP_INT3, KTRAMP_REGS);
 VARIANT(nmi, boost, KTRAMP_INT3_BOOST, KTRAMP_COUNT);
 VARIANT(nmi, jump, KTRAMP_JUMP, KTRAMP_COUNT);
 VARIANT(nmi, jump_regs, KTRAMP_JUMP, KTRAMP_REGS);
+VARIANT(nmi, divert, KTRAMP_INT3_DIVERT, KTRAMP_COUNT);
+VARIANT(nmi, divert_regs, KTRAMP_INT3_DIVERT, KTRAMP_REGS);
+VARIANT(nmi, divert_bpf, KTRAMP_INT3_DIVERT, KTRAMP_BPF);
 VARIANT(nmi, boost_bpf, KTRAMP_INT3_BOOST, KTRAMP_BPF);
 VARIANT(nmi, bpf_jump, KTRAMP_BPF_JUMP, KTRAMP_BPF);
 
@@ -455,24 +473,41 @@ TEST(a_detour_does_not_store_over_what_it_interrupted)
 /* ---- what no probe may be on ---- */
 
 /*
- * All of these run between an int3 and ktramp's handler, or from there to the IRET. A kernel
- * has those that it was built with.
+ * All of these run before exc_int3() calls ktramp, or in what it calls. A kernel has those that
+ * it was built with.
  */
 static const char *const before_handler[] = {
+	"exc_int3", "asm_exc_int3", "exc_debug", "irqentry_nmi_enter", "irqentry_nmi_exit",
+	"__x86_return_thunk", "poke_int3_handler", "smp_text_poke_int3_handler", "error_entry",
+	/* with lockdep */
+	"lock_is_held_type", "debug_lockdep_rcu_enabled",
+	"lockdep_hardirqs_off", "lockdep_hardirqs_on", "debug_smp_processor_id",
+	/* with which a handler ends where preemption is due, and a probe's there again */
+	"preempt_schedule_notrace",
+};
+
+/* And these where ktramp's notifier is reached, or behind it. */
+static const char *const before_notifier[] = {
 	"notify_die", "atomic_notifier_call_chain", "notifier_call_chain",
 	"hw_breakpoint_exceptions_notify", "kprobe_exceptions_notify", "trace_die_panic_handler",
 	"trace_die_handler", "__rcu_read_lock", "__rcu_read_unlock", "rcu_read_unlock_special",
-	"exc_int3", "asm_exc_int3", "exc_debug", "irqentry_nmi_enter", "irqentry_nmi_exit",
-	"__x86_return_thunk", "poke_int3_handler", "error_entry",
 	/* with lockdep, under the rcu_read_lock() of the notifier chain */
-	"lock_acquire", "lock_release", "lock_is_held_type", "debug_lockdep_rcu_enabled",
-	"lockdep_hardirqs_off", "lockdep_hardirqs_on", "debug_smp_processor_id",
+	"lock_acquire", "lock_release",
 	/* with KASAN */
 	"kasan_check_range", "__kasan_check_read",
 	/* where gcc does not inline it */
 	"notify_debug",
-	/* with which a handler ends where preemption is due, and a probe's there again */
-	"preempt_schedule_notrace",
+};
+
+/* Mechanisms whose hits never come to the notifier, where breakpoints enter directly. */
+static const unsigned int direct[] = {
+	KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_BOOST, KTRAMP_INT3_DIVERT,
+	KTRAMP_JUMP,
+};
+
+static const unsigned int others[] = {
+	KTRAMP_INT3_STEP_TF, KTRAMP_KPROBE_STEP, KTRAMP_KPROBE_OPT, KTRAMP_KPROBE_FTRACE,
+	KTRAMP_KRETPROBE, KTRAMP_FTRACE,
 };
 
 FIXTURE(refused) {
@@ -490,33 +525,54 @@ FIXTURE_TEARDOWN(refused)
 	close(self->fd);
 }
 
+/* Return: whether there is such a function. */
+static bool is_refused(struct __test_metadata *_metadata, int fd, const char *name,
+		       const unsigned int *mechanisms, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		struct ktramp_create create;
+		int err = kt_create_as(fd, name, mechanisms[i], KTRAMP_COUNT, 0, &create);
+
+		if (err == -ENOENT)
+			return false;
+		EXPECT_EQ(-EACCES, err) {
+			TH_LOG("%s, mechanism %u: %s", name, mechanisms[i], create.why);
+		}
+		if (!err)
+			kt_destroy(fd, create.id);
+	}
+	return true;
+}
+
 TEST_F_TIMEOUT(refused, is_what_runs_before_the_handler_in_every_mechanism, 120)
 {
-	static const unsigned int ours[] = {
-		KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_BOOST,
-		KTRAMP_JUMP, KTRAMP_KPROBE_STEP, KTRAMP_KPROBE_OPT, KTRAMP_KPROBE_FTRACE,
-		KTRAMP_KRETPROBE, KTRAMP_FTRACE,
-	};
+	struct ktramp_create create;
+	struct ktramp_info info;
 	unsigned int known = 0;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(before_handler); i++) {
-		for (unsigned int j = 0; j < ARRAY_SIZE(ours); j++) {
-			const char *name = before_handler[i];
-			struct ktramp_create create;
-			int err = kt_create_as(self->fd, name, ours[j], KTRAMP_COUNT, 0, &create);
-
-			if (err == -ENOENT)
-				break;
-			known += !j;
-			EXPECT_EQ(-EACCES, err) {
-				TH_LOG("%s, mechanism %u: %s", name, ours[j], create.why);
-			}
-			if (!err)
-				kt_destroy(self->fd, create.id);
-		}
-	}
+	ASSERT_EQ(0, kt_info(self->fd, &info));
+	for (unsigned int i = 0; i < ARRAY_SIZE(before_handler); i++)
+		if (is_refused(_metadata, self->fd, before_handler[i], direct, ARRAY_SIZE(direct)))
+			known += is_refused(_metadata, self->fd, before_handler[i], others,
+					    ARRAY_SIZE(others));
 	/* Every kernel has most of the first lines. */
-	EXPECT_LT(10U, known);
+	EXPECT_LT(7U, known);
+	known = 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(before_notifier); i++) {
+		const char *name = before_notifier[i];
+
+		if (!is_refused(_metadata, self->fd, name, others, ARRAY_SIZE(others)))
+			continue;
+		known++;
+		/* A program's breakpoint enters by the notifier in any case. */
+		EXPECT_EQ(-EACCES, kt_create_as(self->fd, name, KTRAMP_INT3_BOOST, KTRAMP_BPF, 0,
+						&create));
+		EXPECT_EQ(-EACCES, kt_create_as(self->fd, name, KTRAMP_BPF_JUMP, KTRAMP_BPF, 0,
+						&create));
+		if (info.entry == KTRAMP_ENTRY_NOTIFIER)
+			is_refused(_metadata, self->fd, name, direct, ARRAY_SIZE(direct));
+	}
+	EXPECT_LT(3U, known);
 }
 
 /*
@@ -530,18 +586,24 @@ static const char *const beside_handler[] = {
 
 static const unsigned int breakpoints[] = {
 	KTRAMP_INT3_EMULATE, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_BOOST,
+	KTRAMP_INT3_DIVERT,
 };
 
-/* Behind the function's entry, where that is ftrace's. */
+/* Behind the function's entry, where that is ftrace's, after an endbr64 or not. */
 static int watch(int fd, const char *function)
 {
-	int id = kt_create(fd, function, KTRAMP_INT3_BOOST);
-	char site[64];
+	static const unsigned int offsets[] = { 0, 5, 9 };
+	int id = -ENOENT;
 
-	if (id != -EBUSY)
-		return id;
-	snprintf(site, sizeof(site), "%s+0x5", function);
-	return kt_create(fd, site, KTRAMP_INT3_BOOST);
+	for (unsigned int i = 0; i < ARRAY_SIZE(offsets); i++) {
+		char site[64];
+
+		snprintf(site, sizeof(site), "%s+0x%x", function, offsets[i]);
+		id = kt_create(fd, site, KTRAMP_INT3_BOOST);
+		if (id != -EBUSY && id != -EILSEQ)
+			break;
+	}
+	return id;
 }
 
 /* Hits of @watched while a breakpoint is hit @loops times; the system call makes some as well. */
@@ -579,6 +641,37 @@ TEST_F_TIMEOUT(refused, is_nothing_that_does_not_run_there, 120)
 			ASSERT_LE(0, hits);
 			EXPECT_GT(1000, hits) {
 				TH_LOG("%s, mechanism %u", beside_handler[i], breakpoints[j]);
+			}
+		}
+		ASSERT_EQ(0, kt_destroy(self->fd, watched));
+	}
+}
+
+/*
+ * Where breakpoints enter directly, one in what the notifier needs is hit by those that still
+ * go there, a program's, a kprobe's, a step's #DB, and none of them hangs.
+ */
+TEST_F_TIMEOUT(refused, is_not_what_only_the_notifier_needs, 120)
+{
+	static const unsigned int notified[] = { KTRAMP_KPROBE_STEP, KTRAMP_INT3_STEP_TF };
+	struct ktramp_info info;
+
+	ASSERT_EQ(0, kt_info(self->fd, &info));
+	if (info.entry == KTRAMP_ENTRY_NOTIFIER)
+		SKIP(return, "%s", info.entry_why);
+	for (unsigned int i = 0; i < ARRAY_SIZE(before_notifier); i++) {
+		int watched = watch(self->fd, before_notifier[i]);
+
+		/* Not in this kernel, or its first instruction is none to probe. */
+		if (watched == -ENOENT || watched == -EACCES)
+			continue;
+		ASSERT_LT(0, watched) {
+			TH_LOG("%s: %d", before_notifier[i], watched);
+		}
+		ASSERT_EQ(0, kt_arm(self->fd, watched));
+		for (unsigned int j = 0; j < ARRAY_SIZE(notified); j++) {
+			ASSERT_LE(0, hits_beside(self->fd, watched, notified[j], 100)) {
+				TH_LOG("%s, mechanism %u", before_notifier[i], notified[j]);
 			}
 		}
 		ASSERT_EQ(0, kt_destroy(self->fd, watched));

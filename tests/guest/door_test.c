@@ -422,9 +422,67 @@ TEST_F_TIMEOUT(door, does_the_same_by_the_command, 120)
 	EXPECT_EQ(2, o.status);
 	kt_shell("ktramp add jump", &o);
 	EXPECT_EQ(2, o.status);
+	kt_shell("ktramp add int3-bost lea", &o);
+	EXPECT_EQ(2, o.status);
+	EXPECT_NE(NULL, strstr(o.err, "int3-bost"));
+	kt_shell("ktramp add lea", &o);
+	EXPECT_EQ(0, o.status);
+	EXPECT_NE(NULL, strstr(o.out, ": jump ")) TH_LOG("%s", o.out);
+	EXPECT_STREQ("", o.err);
+	kt_shell("ktramp remove --all", &o);
 	kt_shell("ktramp add jump --file /no/such/file", &o);
 	EXPECT_EQ(1, o.status);
 	EXPECT_NE(NULL, strstr(o.err, "/no/such/file"));
+}
+
+/* The first instruction of one of some functions that a breakpoint serves, and no jump. */
+static bool find_where_no_jump_fits(int fd, char *site, size_t size)
+{
+	static const char *const functions[] = {
+		"vfs_read", "vfs_write", "do_filp_open", "path_openat", "kmem_cache_free", "do_exit",
+		"handle_mm_fault", "schedule", "__schedule", "try_to_wake_up", "copy_process",
+	};
+
+	for (unsigned int f = 0; f < ARRAY_SIZE(functions); f++) {
+		__u64 address = 0;
+		unsigned int nr;
+
+		for (int off = 0; !address && off < 24; off++) {
+			snprintf(site, size, "%s+0x%x", functions[f], off);
+			address = address_of(fd, site);
+		}
+		nr = address ? scan(fd, &address, 1U << KTRAMP_JUMP | 1U << KTRAMP_INT3_BOOST) : 0;
+		for (unsigned int i = 0; i < nr; i++) {
+			if (!insns[i].reason[KTRAMP_JUMP] || insns[i].reason[KTRAMP_INT3_BOOST] ||
+			    insns[i].kernel)
+				continue;
+			snprintf(site, size, "0x%llx",
+				 (unsigned long long)address + insns[i].offset);
+			return true;
+		}
+	}
+	return false;
+}
+
+TEST_F_TIMEOUT(door, takes_a_breakpoint_where_no_jump_fits_and_says_so, 120)
+{
+	static struct kt_output o;
+	char site[64], command[256];
+
+	ASSERT_TRUE(find_where_no_jump_fits(self->fd, site, sizeof(site)));
+	snprintf(command, sizeof(command), "ktramp add jump %s", site);
+	kt_shell(command, &o);
+	EXPECT_EQ(1, o.status);
+	snprintf(command, sizeof(command), "ktramp add %s", site);
+	kt_shell(command, &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	EXPECT_NE(NULL, strstr(o.out, ": int3-divert ")) TH_LOG("%s", o.out);
+	EXPECT_NE(NULL, strstr(o.err, "no jump fits")) TH_LOG("%s", o.err);
+	kt_shell("ktramp probes --json", &o);
+	EXPECT_EQ(1, count(o.out, "\"mechanism\":\"int3-divert\""));
+	EXPECT_EQ(1, count(o.out, "\"entry\":\""));
+	kt_shell("ktramp remove --all", &o);
+	EXPECT_EQ(0, o.status);
 }
 
 TEST_F_TIMEOUT(door, plans_by_the_command_and_makes_nothing, 120)
@@ -442,7 +500,7 @@ TEST_F_TIMEOUT(door, plans_by_the_command_and_makes_nothing, 120)
 	EXPECT_NE(NULL, strstr(o.out, "ftrace's own call"));
 	kt_shell("ktramp plan lea --json", &o);
 	EXPECT_EQ(1, count(o.out, "\"type\":\"plan\""));
-	EXPECT_EQ(5, count(o.out, "\"mechanism\":") - 1);
+	EXPECT_EQ(6, count(o.out, "\"mechanism\":") - 1);
 	kt_shell("ktramp plan no_such_symbol", &o);
 	EXPECT_EQ(1, o.status);
 	kt_shell("ktramp plan", &o);

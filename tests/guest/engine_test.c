@@ -106,6 +106,7 @@ VARIANT(int3_emulate, KTRAMP_INT3_EMULATE, 1, -1);
 VARIANT(int3_step_tf, KTRAMP_INT3_STEP_TF, 1, -1);
 VARIANT(int3_step_int3, KTRAMP_INT3_STEP_INT3, 2, -1);
 VARIANT(int3_boost, KTRAMP_INT3_BOOST, 1, -1);
+VARIANT(int3_divert, KTRAMP_INT3_DIVERT, 1, -1);
 VARIANT(jump, KTRAMP_JUMP, 0, -1);
 VARIANT(kprobe_step, KTRAMP_KPROBE_STEP, 2, 0);
 VARIANT(kprobe_emulate, KTRAMP_KPROBE_EMULATE, 1, 0);
@@ -149,6 +150,7 @@ static unsigned int expected_refusal(const struct row *row, unsigned int mechani
 	case KTRAMP_INT3_STEP_INT3:
 		return row->step_int3;
 	case KTRAMP_INT3_BOOST:
+	case KTRAMP_INT3_DIVERT:
 		return row->boost;
 	case KTRAMP_JUMP:
 		return row->jump;

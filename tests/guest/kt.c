@@ -187,6 +187,7 @@ bool kt_bytes_are_armed(const struct ktramp_probe_info *probe, size_t len)
 	case KTRAMP_INT3_STEP_TF:
 	case KTRAMP_INT3_STEP_INT3:
 	case KTRAMP_INT3_BOOST:
+	case KTRAMP_INT3_DIVERT:
 	case KTRAMP_KPROBE_STEP:
 	case KTRAMP_KPROBE_EMULATE:
 	case KTRAMP_KPROBE_BOOST:

@@ -102,6 +102,7 @@ FIXTURE_VARIANT(two_cpus) {
 
 /* A jump over one long instruction needs no grace period; the last ones do. */
 VARIANT(int3_boost, KTRAMP_INT3_BOOST, "lea", 10000);
+VARIANT(int3_divert, KTRAMP_INT3_DIVERT, "lea", 2000);
 VARIANT(int3_step_int3, KTRAMP_INT3_STEP_INT3, "lea", 2000);
 VARIANT(int3_step_tf, KTRAMP_INT3_STEP_TF, "lea", 2000);
 VARIANT(int3_emulate, KTRAMP_INT3_EMULATE, "push", 2000);
@@ -618,6 +619,7 @@ TEST(the_module_goes_while_its_armed_probes_are_hit)
 {
 	static const unsigned int mechanisms[] = {
 		KTRAMP_JUMP, KTRAMP_INT3_BOOST, KTRAMP_INT3_STEP_TF, KTRAMP_INT3_STEP_INT3,
+		KTRAMP_INT3_DIVERT,
 	};
 	static const char *const targets[] = { "lea", "nop", "push", "lea7", "cmp", "rep",
 					       "springboard" };
