@@ -214,6 +214,11 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 #define KTRAMP_HAS_BPF_CTX		0
 #endif
 
+/* cf68fffb66d6 ("add support for Clang CFI"), 5.13. */
+#ifndef __nocfi
+#define __nocfi
+#endif
+
 /* What exc_int3() calls first, by its name of 6.16 and newer, and the one before. */
 #define KTRAMP_POKE_INT3_HANDLER	"smp_text_poke_int3_handler", "poke_int3_handler"
 
