@@ -139,8 +139,9 @@ static int find(struct ktramp_hook *hook, struct ktramp_emit *on, struct ktramp_
 	hook->why = "no single store changes it: it is not within eight aligned bytes";
 	/* endbr64: our function calls it through a pointer */
 	ktramp_emit(on, 0xf3, 0x0f, 0x1e, 0xfa);
-	return is_one_store(call + 1, sizeof(u32)) ? use_call(hook, call, callee, on) :
-						     use_callee(hook, callee, on);
+	if (is_one_store(call + 1, sizeof(u32)))
+		return use_call(hook, call, callee, on);
+	return hook->is_caller_alone ? use_callee(hook, callee, on) : -EOPNOTSUPP;
 }
 
 /**

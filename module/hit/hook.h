@@ -15,6 +15,8 @@
  * @callers: names of the function with the call; the first that exists is it. NULL ends
  * @callees: names of what it calls, likewise
  * @ours: our function, called in the callee's place, with its arguments
+ * @is_caller_alone: nobody but the caller calls the callee, with interrupts off: then the
+ *	callee's beginning may lead to us as well
  * @on: code of ours that goes on to the callee, as if it had been called; for a call through
  *	a pointer
  * @why: why there is no such call, or NULL
@@ -27,6 +29,7 @@ struct ktramp_hook {
 	const char *const *callers;
 	const char *const *callees;
 	const void *ours;
+	bool is_caller_alone;
 	unsigned long on;
 	const char *why;
 	unsigned long at;

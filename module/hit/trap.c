@@ -319,6 +319,7 @@ static struct ktramp_hook int3_hook = {
 	.callers = int3_callers,
 	.callees = int3_callees,
 	.ours = hooked_int3,
+	.is_caller_alone = true,
 };
 
 /* In the place of poke_int3_handler(). The code that goes on to it has no hash for kCFI. */
