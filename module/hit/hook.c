@@ -6,26 +6,29 @@
  * way while it is rewritten: exc_int3() is what would serve it. So the change is one store of
  * eight aligned bytes, which every CPU fetches before or after, never in between (AMD64 manual
  * vol. 2, 7.6.1, asynchronous cross-modification; Intel's CPUs fetch no less at once). It is
- * tried in two places:
+ * tried in these places:
  *   - the call's displacement, if its four bytes are within eight aligned ones;
  *   - else the callee's first instruction: if it is long enough for a jump and that is within
  *     eight aligned bytes, nobody can be between the bytes that change. What it displaces is
- *     done by us on the way on.
- * Where neither fits there is no such hook, and @why says so.
+ *     done by us on the way on;
+ *   - else the same with a jump of 2 bytes, for which the nop that was an endbr64 is long enough,
+ *     to one of 5 in the padding in front of the callee.
+ * Where none fits there is no such hook, and @why says so.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "hit/hook.h"
 #include "kernel/symbol.h"
 #include "kernel/text.h"
-#include "plan/relocate.h"
+#include "plan/func.h"
+#include "plan/plan.h"
 
 /* Exception handlers are short: a call behind this is not looked for. */
 #define CALLER_MAX	1024
-
-#define JMP_SIZE	5
 
 /* The function of the first of these names. Return: 0, -ENOENT, -ENOMEM. */
 static int find_function(const char *const *names, struct ktramp_symbol *symbol)
@@ -102,21 +105,89 @@ static int use_call(struct ktramp_hook *hook, unsigned long call, unsigned long 
 	return e.err ?: set_bytes(hook, call + 1, rel32, sizeof(rel32));
 }
 
+/*
+ * Where the padding of the function in front of @addr begins, if it is in reach of a short jump
+ * there; or 0. Its last bytes belong to @addr: the kernel writes call thunks there (__pfx_).
+ */
+static unsigned long find_padding(unsigned long addr, struct ktramp_symbol *symbol)
+{
+	/* Nothing but an endbr64 is branched to through a pointer, as objtool sees to. */
+	const struct ktramp_thunks thunks = { .land = true, .tables = true };
+	struct ktramp_func func = {};
+	unsigned long end = addr, at = 0;
+	u8 *code;
+
+	if (!IS_ENABLED(CONFIG_X86_KERNEL_IBT))
+		return 0;
+	if (!ktramp_symbol_at(symbol, addr - 1) && strstarts(symbol->name, "__pfx_"))
+		end = symbol->start;
+	if (ktramp_symbol_at(symbol, end - 1) || symbol->size > CALLER_MAX)
+		return 0;
+	code = kcalloc(2, symbol->size, GFP_KERNEL);
+	if (!code || ktramp_text_read(code, symbol->start, symbol->size))
+		goto out;
+	func.code = code;
+	func.marks = code + symbol->size;
+	func.addr = symbol->start;
+	func.size = symbol->size;
+	ktramp_func_scan(&func, &thunks);
+	at = func.addr + ktramp_func_tail(&func);
+	if (at + KTRAMP_JMP_SIZE > end || at + KTRAMP_JMP8_BACK < addr + KTRAMP_JMP8_SIZE)
+		at = 0;
+out:
+	kfree(code);
+	return at;
+}
+
+/* Nobody executes padding: the jump to us may stand there before anything leads to it. */
+static int make_springboard(struct ktramp_hook *hook, unsigned long addr)
+{
+	struct ktramp_symbol *symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	u8 jump[KTRAMP_JMP_SIZE];
+	struct ktramp_emit e = { .buf = jump, .max = sizeof(jump) };
+	unsigned long at;
+	int err;
+
+	if (!symbol)
+		return -ENOMEM;
+	at = find_padding(addr, symbol);
+	kfree(symbol);
+	if (!at)
+		return -EOPNOTSUPP;
+	e.addr = at;
+	ktramp_emit_jmp(&e, (unsigned long)hook->ours);
+	err = e.err ?: ktramp_text_read(hook->padding, at, sizeof(hook->padding)) ?:
+	      ktramp_text_write(at, jump, sizeof(jump));
+	if (!err)
+		hook->springboard = at;
+	return err;
+}
+
 /* The callee begins with a jump to us, and @on does what that displaces. */
 static int use_callee(struct ktramp_hook *hook, unsigned long callee, struct ktramp_emit *on)
 {
 	struct ktramp_insn insn;
-	u8 first[KTRAMP_INSN_MAX], jump[JMP_SIZE];
+	u8 first[KTRAMP_INSN_MAX], jump[KTRAMP_JMP_SIZE];
 	struct ktramp_emit e = { .buf = jump, .max = sizeof(jump), .addr = callee };
+	unsigned int len = KTRAMP_JMP_SIZE;
+	int err;
 
 	if (ktramp_text_read(first, callee, sizeof(first)) ||
-	    ktramp_insn_decode(&insn, first, sizeof(first)) < JMP_SIZE ||
-	    insn.branch != KTRAMP_BR_NONE || !is_one_store(callee, JMP_SIZE))
+	    ktramp_insn_decode(&insn, first, sizeof(first)) < KTRAMP_JMP8_SIZE ||
+	    insn.branch != KTRAMP_BR_NONE)
 		return -EOPNOTSUPP;
-	ktramp_emit_jmp(&e, (unsigned long)hook->ours);
+	if (insn.len < KTRAMP_JMP_SIZE) {
+		len = KTRAMP_JMP8_SIZE;
+		err = make_springboard(hook, callee);
+		if (err)
+			return err;
+	}
+	if (!is_one_store(callee, len))
+		return -EOPNOTSUPP;
+	ktramp_synthesize_jump(&e, len, hook->springboard ?: (unsigned long)hook->ours);
 	ktramp_synthesize_copy(on, &insn, first, callee);
 	ktramp_emit_jmp(on, callee + insn.len);
-	return e.err ?: set_bytes(hook, callee, jump, sizeof(jump));
+	return e.err ?: set_bytes(hook, callee, jump, len);
 }
 
 static int find(struct ktramp_hook *hook, struct ktramp_emit *on, struct ktramp_symbol *symbol)
@@ -165,6 +236,7 @@ int ktramp_hook_find(struct ktramp_hook *hook, unsigned long code)
 	kfree(symbol);
 	if (err) {
 		hook->at = 0;
+		ktramp_hook_forget(hook);
 		return err == -ENOMEM ? err : 0;
 	}
 	hook->on = code;
@@ -211,4 +283,20 @@ int ktramp_hook_leave(struct ktramp_hook *hook)
 	if (!err)
 		hook->is_led = false;
 	return err;
+}
+
+/**
+ * ktramp_hook_forget() - give back what a hook holds
+ * @hook: the hook: the call leads to the callee, and ktramp_text_sync() has been since
+ *
+ * Context: process, sleeps.
+ */
+void ktramp_hook_forget(struct ktramp_hook *hook)
+{
+	if (!hook->springboard)
+		return;
+	while (ktramp_text_write(hook->springboard, hook->padding, sizeof(hook->padding)) ==
+	       -ENOMEM)
+		schedule_timeout_uninterruptible(1);
+	hook->springboard = 0;
 }

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "plan/plan.h"
+
 /* Bytes of the code that goes on to what the kernel called. */
 #define KTRAMP_HOOK_CODE	32
 
@@ -23,6 +25,8 @@
  * @at: address of the eight aligned bytes that change; 0: there is no such call
  * @theirs: those bytes as the kernel has them
  * @led: those bytes while the call leads to us
+ * @springboard: address of a jump to us in padding, where a short one at @at goes; or 0
+ * @padding: what stood there
  * @is_led: they stand there
  */
 struct ktramp_hook {
@@ -35,11 +39,14 @@ struct ktramp_hook {
 	unsigned long at;
 	u64 theirs;
 	u64 led;
+	unsigned long springboard;
+	u8 padding[KTRAMP_JMP_SIZE];
 	bool is_led;
 };
 
 int ktramp_hook_find(struct ktramp_hook *hook, unsigned long code);
 int ktramp_hook_lead(struct ktramp_hook *hook);
 int ktramp_hook_leave(struct ktramp_hook *hook);
+void ktramp_hook_forget(struct ktramp_hook *hook);
 
 #endif /* KTRAMP_HOOK_H */

@@ -506,15 +506,23 @@ u64 ktramp_trap_debug_count(void)
 int ktramp_trap_init(void)
 {
 	unsigned long code = (unsigned long)ktramp_hook_code;
+	int err;
 
-	return ktramp_hook_find(&int3_hook, code) ?:
-	       ktramp_hook_find(&debug_hook, code + KTRAMP_HOOK_CODE) ?:
-	       register_die_notifier(&trap_notifier);
+	err = ktramp_hook_find(&int3_hook, code) ?:
+	      ktramp_hook_find(&debug_hook, code + KTRAMP_HOOK_CODE) ?:
+	      register_die_notifier(&trap_notifier);
+	if (err) {
+		ktramp_hook_forget(&int3_hook);
+		ktramp_hook_forget(&debug_hook);
+	}
+	return err;
 }
 
 /* There is no trap any more; nobody is in our functions behind the sync. */
 void ktramp_trap_exit(void)
 {
 	ktramp_text_sync();
+	ktramp_hook_forget(&int3_hook);
+	ktramp_hook_forget(&debug_hook);
 	unregister_die_notifier(&trap_notifier);
 }
