@@ -563,19 +563,19 @@ static int make_probe(struct trace *t, const struct dev *dev, const struct place
 
 static int check_many(const struct trace *t)
 {
+	const char *mechanism = t->opts->mechanism ? t->opts->mechanism : "bpf-jump";
+
 	if (!t->nr) {
-		p_err("none of %u functions can be probed by '%s'", t->refused,
-		      t->opts->mechanism);
+		p_err("none of %u functions can be probed by '%s'", t->refused, mechanism);
 		return -ENOENT;
 	}
 	if (t->refused)
 		p_warn("%u of %u functions cannot be probed by '%s'", t->refused,
-		       t->refused + t->nr, t->opts->mechanism);
+		       t->refused + t->nr, mechanism);
 	if (t->nr == 1)
 		return 0;
 	if (bpf_is_way(t->probes[0].mechanism->mechanism)) {
-		p_err("'%s' is for one site; ktramp's own mechanisms take several",
-		      t->opts->mechanism);
+		p_err("'%s' is for one site; ktramp's own mechanisms take several", mechanism);
 		return -EINVAL;
 	}
 	if (!t->probes[0].info.address) {
