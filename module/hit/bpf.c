@@ -127,6 +127,7 @@ static noinline notrace void handle_idle(struct pt_regs *regs, struct ktramp_bpf
 	leave();
 }
 NOKPROBE_SYMBOL(handle_idle);
+ANNOTATE_NOCFI_SYM(handle_idle);
 
 /**
  * ktramp_handle_bpf() - run the program of a hit, and count it
@@ -153,6 +154,7 @@ notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *
 	leave();
 }
 NOKPROBE_SYMBOL(ktramp_handle_bpf);
+ANNOTATE_NOCFI_SYM(ktramp_handle_bpf);
 
 /* As ktramp_handle_bpf(), for the hits of one process. */
 notrace void ktramp_handle_bpf_pid(struct pt_regs *regs, struct ktramp_bpf_handler *b)

@@ -34,7 +34,7 @@ void ktramp_return(void);
 __attribute__((naked)) noinline notrace void ktramp_return(void)
 {
 	asm(ASM_RET);
-	__builtin_unreachable();
+	KTRAMP_NAKED_END;
 }
 NOKPROBE_SYMBOL(ktramp_return);
 

@@ -31,6 +31,27 @@
 #include <asm/ibt.h>
 #endif
 
+/*
+ * The end of a naked function that has returned or jumped away. gcc puts a ud2 there unless it
+ * is told that nothing comes there. clang puts none, and takes nothing but assembler in such
+ * a function.
+ */
+#ifdef __clang__
+#define KTRAMP_NAKED_END
+#else
+#define KTRAMP_NAKED_END		__builtin_unreachable()
+#endif
+
+/*
+ * A function that calls without checking the type, so that objtool knows it is meant:
+ * 894af4a1cde6 ("objtool: Validate kCFI calls"), 6.18.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#include <linux/objtool.h>
+#else
+#define ANNOTATE_NOCFI_SYM(sym)		static_assert(sizeof(&(sym)))
+#endif
+
 #ifdef CONFIG_FPROBE
 /*
  * An fprobe's entry handler: in 6.1 it returns nothing, in 6.12 an int, and takes the

@@ -21,6 +21,7 @@
 #include <asm/text-patching.h>
 
 #include "decode/insn.h"
+#include "kernel/compat.h"
 #include "kernel/target.h"
 
 #define CREATE_TRACE_POINTS
@@ -45,7 +46,7 @@
 		    "ktramp_offset_" #name ":\n"				\
 		    ".long .Lsite_" #name " - ktramp_target_" #name "\n"	\
 		    ".popsection\n");						\
-		__builtin_unreachable();					\
+		KTRAMP_NAKED_END;						\
 	}
 
 /* What the RIP-relative targets read and write. */
@@ -58,7 +59,7 @@ long ktramp_target_callee(long a);
 __attribute__((naked)) noinline notrace long ktramp_target_callee(long a)
 {
 	asm("lea 1(%rdi), %rax\n" RETURN);
-	__builtin_unreachable();
+	KTRAMP_NAKED_END;
 }
 
 TARGET(nop, "mov %rdi, %rax\n", "nop", "add %rsi, %rax\n add $1, %rax\n" RETURN)
