@@ -173,6 +173,8 @@ terminal_arguments() {
 }
 
 plugin_arguments() {
+	[[ $("$QEMU" -help) == *$'\n-plugin '* ]] ||
+		infra "this $QEMU has no plugins (it was built with --disable-plugins), and x-rays are made by one: name another in QEMU"
 	# Plugins cannot read the guest's memory; this one finds it among QEMU's mappings.
 	arguments+=(-object "memory-backend-memfd,id=ram,size=${mem}M" -machine memory-backend=ram)
 	KTRAMP_QEMU_VERSION=$("$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
