@@ -25,6 +25,10 @@ fetch() {
 }
 
 fetch_error() {
+	if grep -qs 'No space left on device' "$PRIVATE/fetch"; then
+		echo "no space left in $CACHE or ${TMPDIR:-/tmp}"
+		return
+	fi
 	sed -n 's/^E: //p' "$PRIVATE/fetch" | head -n 1
 }
 
@@ -102,11 +106,13 @@ settle() {
 	extract_vmlinux "$image" "$1/vmlinux" || return
 	has_btf "$1/vmlinux" ||
 		say "$release has no .BTF in its vmlinux: modules for it get none"
-	cp "$PRIVATE/tools" "$1/tools"
-	printf '%s\n' "$debian" >"$1/debian"
-	printf '%s\n' "$version" >"$1/version"
-	# Last: this file says that the directory is complete.
-	printf '%s\n' "$release" >"$1/release"
+	# The last of these says that the directory is complete.
+	{
+		cp "$PRIVATE/tools" "$1/tools" &&
+			printf '%s\n' "$debian" >"$1/debian" &&
+			printf '%s\n' "$version" >"$1/version" &&
+			printf '%s\n' "$release" >"$1/release"
+	} 2>>"$PRIVATE/fetch"
 }
 
 # extract_vmlinux BZIMAGE OUT: the boot protocol (2.08 on) says where the payload is.
@@ -128,7 +134,11 @@ extract_vmlinux() {
 	# The kernel's build appends the unpacked size, which a decompressor calls garbage:
 	# the result is judged by what comes out.
 	tail -c +$((offset + 1)) "$image" | head -c "$length" |
-		"${tool[@]}" >"$out" 2>/dev/null || true
+		"${tool[@]}" >"$out" 2>"$PRIVATE/unpack" || true
+	if grep -qs 'No space left on device' "$PRIVATE/unpack"; then
+		echo 'No space left on device' >>"$PRIVATE/fetch"
+		return 1
+	fi
 	readelf -h "$out" >/dev/null 2>&1 ||
 		infra "payload of ${image##*/} does not unpack to an ELF file"
 }
