@@ -191,6 +191,8 @@ static void way_pin(void)
 	call(10);
 	say_counted("pinned");
 	unlink(PIN);
+	/* The kernel lets go of it when it gets to it. */
+	usleep(500000);
 	call(10);
 	say_counted("unpinned");
 }
