@@ -17,6 +17,7 @@
 #include "kernel/blacklist.h"
 #include "kernel/namesake.h"
 #include "kernel/patchers.h"
+#include "kernel/hotplug.h"
 #include "kernel/slot.h"
 #include "kernel/target.h"
 #include "kernel/text.h"
@@ -87,6 +88,8 @@ static int __init ktramp_init(void)
 		err = ktramp_target_init();
 	if (!err)
 		err = ktramp_patchers_init();
+	if (!err)
+		err = ktramp_hotplug_init();
 	if (!err)
 		err = ktramp_blacklist_init();
 	if (err)

@@ -11,6 +11,7 @@ GUEST_TESTS += abi
 GUEST_TESTS += admit
 GUEST_TESTS += bench
 GUEST_TESTS += bpf
+GUEST_TESTS += chaos
 GUEST_TESTS += cli
 GUEST_TESTS += coexist
 GUEST_TESTS += coverage
@@ -21,6 +22,7 @@ GUEST_TESTS += engine
 GUEST_TESTS += exits
 GUEST_TESTS += fault
 GUEST_TESTS += flood
+GUEST_TESTS += hazard
 GUEST_TESTS += lifetime
 GUEST_TESTS += live
 GUEST_TESTS += names
@@ -129,7 +131,7 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
 # What gives programs to probes.
-guest-bpf := bpf contexts flood state
+guest-bpf := bpf chaos contexts flood state
 $(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
 $(guest-out)/bpf_test: $(guest-obj)/insn.o
 $(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := $(user-libbpf)

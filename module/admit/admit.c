@@ -18,7 +18,9 @@
 #include <linux/xarray.h>
 
 #include "admit/admit.h"
+#include "admit/hazard.h"
 #include "kernel/blacklist.h"
+#include "kernel/hotplug.h"
 #include "kernel/lock.h"
 #include "kernel/target.h"
 
@@ -184,9 +186,8 @@ static int refuse_kernel(int err, struct ktramp_refusal *r)
 }
 
 /*
- * The prefix that the kernel puts in the place of lock while it has one CPU. Where it
- * patches, none stands but this: what is lock now has always been, or will be for good
- * (alternatives_enable_smp()).
+ * The prefix that the kernel puts in the place of lock while it has one CPU. A real lock is not
+ * replaced any more: what a second CPU brings back stays (alternatives_enable_smp()).
  */
 static bool is_lock(const struct ktramp_func *func, u32 off)
 {
@@ -282,6 +283,10 @@ static int ask_verdict(const struct ktramp_context *ctx, unsigned long *verdict,
  */
 int ktramp_admit_known(const struct ktramp_context *ctx, bool is_direct, struct ktramp_refusal *r)
 {
+	int err = ktramp_hazard(ctx->symbol.name, is_direct, r);
+
+	if (err)
+		return err;
 	if (is_recursive(ctx->symbol.name, is_direct))
 		return ktramp_refuse(r, -EACCES, KTRAMP_R_RECURSION,
 				     "%s runs before ktramp's own breakpoint handler: a probe there never returns",
@@ -373,7 +378,8 @@ static bool is_suspicious(const struct ktramp_insn *insn)
  * @r: (out) the refusal
  *
  * Decides what the marks do not: everything if they are blind, otherwise just the lock
- * prefixes that the kernel has taken away from a machine with one CPU.
+ * prefixes that the kernel has taken away from a machine with one CPU. register_kprobe() does not
+ * know of those: it asks alternatives_text_reserved() for an empty range.
  *
  * Context: process, under ktramp_mutex.
  * Return: 0 or -EACCES, -EBUSY, -ENOMEM.
@@ -383,7 +389,11 @@ int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_r
 	struct ktramp_insn insn;
 
 	ktramp_func_decode(&ctx->func, off, &insn);
-	if (!is_lock(&ctx->func, off) && !(ctx->blind && is_suspicious(&insn)))
+	if (is_lock(&ctx->func, off) && ktramp_hotplug_brings_locks())
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_PATCHED,
+				     "+0x%x has lost its lock prefix, which the kernel puts back with the second CPU",
+				     off);
+	if (!(ctx->blind && is_suspicious(&insn)))
 		return 0;
 	return ktramp_admit_ask(ctx->func.addr + off, r);
 }

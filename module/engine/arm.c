@@ -58,6 +58,7 @@
 #include "hit/mechanism.h"
 #include "hit/probe.h"
 #include "hit/trap.h"
+#include "kernel/hotplug.h"
 #include "kernel/lock.h"
 #include "kernel/patchers.h"
 #include "kernel/text.h"
@@ -518,6 +519,23 @@ static bool keep_jumps(struct ktramp_set *set, bool *wait)
 	return any;
 }
 
+/*
+ * A CPU that comes up executes some of the text before it can take an int3. A jump does it no
+ * harm: so none may come while there is an int3 for a jump.
+ */
+static bool hold_cpus(const struct ktramp_set *set)
+{
+	struct ktramp_probe *p;
+	bool jumps = false;
+	unsigned int i;
+
+	ktramp_for_each_in_set(set, i, p)
+		jumps |= is_jump(p);
+	if (jumps)
+		ktramp_hotplug_hold();
+	return jumps;
+}
+
 /**
  * ktramp_set_arm() - arm a set of probes
  * @set: the probes; failures are recorded in it
@@ -526,24 +544,27 @@ static bool keep_jumps(struct ktramp_set *set, bool *wait)
  */
 void ktramp_set_arm(struct ktramp_set *set)
 {
-	bool wait;
+	bool wait, held;
 
 	lockdep_assert_held(&ktramp_mutex);
 	arm_others(set);
 	if (is_empty(set))
 		return;
 	ktramp_admit_settle();
+	held = hold_cpus(set);
 	ktramp_patchers_lock();
 	plant_int3s(set);
 	ktramp_patchers_unlock();
-	if (!keep_jumps(set, &wait))
-		return;
-	/* (4) */
-	if (wait)
-		ktramp_text_wait();
-	ktramp_patchers_lock();
-	write_jumps(set);
-	ktramp_patchers_unlock();
+	if (keep_jumps(set, &wait)) {
+		/* (4) */
+		if (wait)
+			ktramp_text_wait();
+		ktramp_patchers_lock();
+		write_jumps(set);
+		ktramp_patchers_unlock();
+	}
+	if (held)
+		ktramp_hotplug_release();
 }
 
 /**
@@ -793,15 +814,20 @@ static void take_springboards(struct ktramp_set *set)
  */
 void ktramp_set_disarm(struct ktramp_set *set)
 {
+	bool held;
+
 	lockdep_assert_held(&ktramp_mutex);
 	disarm_others(set);
 	if (is_empty(set))
 		return;
 	ktramp_admit_settle();
+	held = hold_cpus(set);
 	ktramp_patchers_lock();
 	take_heads(set);
 	take_jumps(set);
 	take_int3s(set);
 	ktramp_patchers_unlock();
+	if (held)
+		ktramp_hotplug_release();
 	take_springboards(set);
 }

@@ -6,9 +6,10 @@
  *
  *   the kernel's module notifier chain (unload.c is called under it)
  *     ktramp_mutex
- *       kprobe_mutex (patchers.c, and in register_kprobe() and unregister_kprobe())
- *         cpus_read_lock() (patchers.c)
- *           text_mutex (patchers.c, and in the kernel's own patching)
+ *       cpu_add_remove_lock (ktramp_hotplug_hold())
+ *         kprobe_mutex (patchers.c, and in register_kprobe() and unregister_kprobe())
+ *           cpus_read_lock() (patchers.c)
+ *             text_mutex (patchers.c, and in the kernel's own patching)
  *   names_lock (namesake.c) is taken under ktramp_mutex or none, and over kprobe_mutex.
  *   slot_mutex (slot.c) is taken under any of these or none, and nothing under it. The mutexes
  *   of bench.c and debugfs.c are outside ktramp_mutex.

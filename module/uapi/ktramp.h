@@ -164,6 +164,7 @@ enum ktramp_state {
  * @KTRAMP_R_AMBIGUOUS: several functions have this name
  * @KTRAMP_R_NO_PROCESS: no process has this number
  * @KTRAMP_R_LOCKDOWN: the kernel was locked down since the module was loaded
+ * @KTRAMP_R_UNSERVED: runs where no breakpoint is served: as a copy, or on a CPU without IDT
  */
 enum ktramp_reason {
 	KTRAMP_R_NONE		= 0,
@@ -198,6 +199,7 @@ enum ktramp_reason {
 	KTRAMP_R_AMBIGUOUS	= 33,
 	KTRAMP_R_NO_PROCESS	= 34,
 	KTRAMP_R_LOCKDOWN	= 35,
+	KTRAMP_R_UNSERVED	= 36,
 };
 
 /**

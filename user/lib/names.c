@@ -100,6 +100,7 @@ static const struct {
 	[KTRAMP_R_AMBIGUOUS]	= { "ambiguous", false },
 	[KTRAMP_R_NO_PROCESS]	= { "no-process", false },
 	[KTRAMP_R_LOCKDOWN]	= { "lockdown", false },
+	[KTRAMP_R_UNSERVED]	= { "unserved", true },
 };
 
 static const struct {

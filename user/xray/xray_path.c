@@ -149,6 +149,7 @@ static bool is_of_function(const char *reason)
 {
 	return !strcmp(reason, reason_name(KTRAMP_R_RECURSION)) ||
 	       !strcmp(reason, reason_name(KTRAMP_R_BLACKLIST)) ||
+	       !strcmp(reason, reason_name(KTRAMP_R_UNSERVED)) ||
 	       !strcmp(reason, reason_name(KTRAMP_R_NOT_TEXT));
 }
 

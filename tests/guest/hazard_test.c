@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Code that a breakpoint takes the machine down in: each kind of it is refused, and what is let
+ * through is tried, all of it, while the kernel does what the kinds are about.
+ *
+ * Wants a machine of two CPUs that was booted with maxcpus=1: the second one comes here.
+ *
+ * In the environment, to find who is to blame when the guest is lost: the kernel's log has the
+ * last chunk that was begun:
+ *
+ *	HAZARD_PART	of the functions that no name suggests, one in so many
+ *	HAZARD_CHUNK	so many have a breakpoint at a time
+ *	HAZARD_FROM	begin at this function
+ *	HAZARD_TO	end before this one
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "kt.h"
+
+#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
+#define TRACING		"/sys/kernel/tracing/"
+
+#define FUNCTIONS_MAX	100000
+#define CHUNK		1500	/* armed at a time */
+
+static unsigned int number_of(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+struct function {
+	__u64 address;
+	char name[64];
+};
+
+/* The kernel's own, sorted, as kallsyms has them. */
+static struct function functions[FUNCTIONS_MAX];
+static unsigned int nr_functions;
+static __u64 text_start, text_end;
+
+static void read_functions(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "re");
+	unsigned long long address;
+	char type, name[512], line[1024];
+
+	nr_functions = 0;
+	while (file && nr_functions < FUNCTIONS_MAX && fgets(line, sizeof(line), file)) {
+		if (strchr(line, '[') || sscanf(line, "%llx %c %511s", &address, &type, name) != 3)
+			continue;
+		if (!strcmp(name, "_stext"))
+			text_start = address;
+		if (!strcmp(name, "_etext"))
+			text_end = address;
+		if (!strchr("tTwW", type) || !strncmp(name, "__pfx_", 6))
+			continue;
+		functions[nr_functions].address = address;
+		snprintf(functions[nr_functions++].name, sizeof(functions->name), "%.63s", name);
+	}
+	if (file)
+		fclose(file);
+}
+
+/* An address of the kernel's, or 0. */
+static __u64 address_of(const char *name)
+{
+	for (unsigned int i = 0; i < nr_functions; i++)
+		if (!strcmp(functions[i].name, name))
+			return functions[i].address;
+	return 0;
+}
+
+static const unsigned int ours[] = {
+	KTRAMP_INT3_EMULATE, KTRAMP_INT3_BOOST, KTRAMP_INT3_STEP_INT3, KTRAMP_INT3_STEP_TF,
+	KTRAMP_JUMP,
+};
+
+static int create_at(int fd, __u64 address, unsigned int mechanism, struct ktramp_create *create)
+{
+	char site[KTRAMP_SITE_MAX];
+
+	snprintf(site, sizeof(site), "0x%llx", address);
+	return kt_create_as(fd, site, mechanism, KTRAMP_COUNT, 0, create);
+}
+
+/* Is there a mechanism that would be let in? Its name's number, or 0. */
+static unsigned int accepted_by(int fd, __u64 address, struct ktramp_create *create)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(ours); i++) {
+		if (create_at(fd, address, ours[i], create))
+			continue;
+		kt_destroy(fd, create->id);
+		return ours[i];
+	}
+	return 0;
+}
+
+FIXTURE(hazard) {
+	int fd;
+};
+
+FIXTURE_SETUP(hazard)
+{
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	read_functions();
+	ASSERT_LT(10000, nr_functions);
+	ASSERT_EQ(0, kt_open_window());
+}
+
+FIXTURE_TEARDOWN(hazard)
+{
+	struct ktramp_info info;
+	int fd = kt_open();
+
+	close(self->fd);
+	ASSERT_EQ(0, kt_info(fd, &info));
+	EXPECT_EQ(0, info.nr_probes);
+	close(fd);
+}
+
+/* ---- lists computed from the kernel ---- */
+
+/* What ftrace copies is between two symbols of it, whatever labels are there. */
+static const struct {
+	const char *from, *to;
+} copies[] = {
+	{ "ftrace_caller", "ftrace_caller_end" },
+	{ "ftrace_regs_caller", "ftrace_regs_caller_end" },
+};
+
+TEST_F_TIMEOUT(hazard, no_template_of_ftraces_takes_a_probe, 120)
+{
+	struct ktramp_create create;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(copies); i++) {
+		__u64 from = address_of(copies[i].from), to = address_of(copies[i].to);
+
+		ASSERT_NE(0, from);
+		ASSERT_LT(from, to);
+		for (__u64 at = from; at < to; at++) {
+			EXPECT_EQ(0, accepted_by(self->fd, at, &create)) {
+				TH_LOG("%s+0x%llx", copies[i].from, at - from);
+			}
+		}
+	}
+}
+
+/* Names for whole files of assembly: every label in them is refused, where there is one. */
+static const char *const bare[] = {
+	"secondary_startup_64", "secondary_startup_64_no_verify", "startup_64", "soft_restart_cpu",
+	"start_cpu0", "early_setup_idt", "verify_cpu", "vc_no_ghcb", "relocate_kernel",
+	"identity_mapped", "virtual_mapped", "swap_pages", "core_restore_code",
+	"restore_registers", "wakeup_long64", "do_suspend_lowlevel", "machine_kexec",
+	"start_secondary", "cpu_init_exception_handling", "cr4_init", "load_current_idt",
+	"native_play_dead", "return_to_handler",
+};
+
+TEST_F_TIMEOUT(hazard, nothing_that_runs_without_an_idt_takes_a_probe, 120)
+{
+	struct ktramp_create create;
+	unsigned int known = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(bare); i++) {
+		__u64 at = address_of(bare[i]);
+
+		known += !!at;
+		for (__u64 end = at + 16; at && at < end; at++) {
+			EXPECT_EQ(0, accepted_by(self->fd, at, &create)) {
+				TH_LOG("%s", bare[i]);
+			}
+		}
+	}
+	EXPECT_LT(8U, known);
+}
+
+/* A tracer of them would be entered by each breakpoint, and by those in itself. */
+TEST_F(hazard, what_serves_a_breakpoint_is_traced_by_nobody)
+{
+	static const char *const parts[] = {
+		"trap_", "hit_", "emulate_", "ktramp_handle_",
+	};
+	FILE *file = fopen(TRACING "available_filter_functions", "re");
+	unsigned int nr = 0;
+	char line[512];
+
+	if (!file)
+		SKIP(return, "this kernel has no function tracer (CONFIG_FUNCTION_TRACER)");
+	while (fgets(line, sizeof(line), file)) {
+		if (!strstr(line, "[ktramp]"))
+			continue;
+		nr++;
+		for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++) {
+			EXPECT_NE(0, strncmp(line, parts[i], strlen(parts[i]))) {
+				TH_LOG("%s", line);
+			}
+		}
+	}
+	fclose(file);
+	EXPECT_LT(10U, nr);
+}
+
+/* Read the kernel's text once. */
+static unsigned char *read_text(void)
+{
+	unsigned char *text = malloc(text_end - text_start);
+	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
+	size_t done = 0, size = text_end - text_start;
+	ssize_t n = 1;
+
+	while (text && fd >= 0 && done < size && n > 0) {
+		n = pread(fd, text + done, size - done, text_start + done - 0xffffffff80000000ULL);
+		done += n > 0 ? n : 0;
+	}
+	close(fd);
+	return done == size ? text : NULL;
+}
+
+/* sti; hlt and sti; mwait: neither takes a probe that could lose a wake-up, nor a step with TF. */
+TEST_F_TIMEOUT(hazard, what_waits_for_an_interrupt_keeps_its_sti, 120)
+{
+	unsigned char *text = read_text();
+	struct ktramp_create create;
+	unsigned int found = 0;
+
+	ASSERT_NE(NULL, text);
+	for (size_t i = 0; i + 4 < text_end - text_start; i++) {
+		if (text[i] != 0xfb ||
+		    (text[i + 1] != 0xf4 && memcmp(text + i + 1, "\x0f\x01\xc9", 3)))
+			continue;
+		/* By chance it is in the middle of something else. */
+		if (create_at(self->fd, text_start + i, KTRAMP_INT3_BOOST, &create) == -EILSEQ)
+			continue;
+		found++;
+		/* A jump takes both along, and a probe on the sti alone parts them. */
+		EXPECT_NE(0, create_at(self->fd, text_start + i, KTRAMP_INT3_EMULATE, &create)) {
+			TH_LOG("sti at 0x%llx", text_start + i);
+		}
+		EXPECT_EQ(0, accepted_by(self->fd, text_start + i + 1, &create)) {
+			TH_LOG("behind sti at 0x%llx", text_start + i);
+		}
+	}
+	free(text);
+	EXPECT_LT(0, found);
+}
+
+/* ---- the kernel at work ---- */
+
+static bool is_suspect(const char *name)
+{
+	static const char *const parts[] = {
+		"cr4", "cpu_init", "idt", "gdt", "tss", "ucode", "native_", "startup", "second",
+		"notif", "ftrace_",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++)
+		if (strstr(name, parts[i]))
+			return true;
+	return false;
+}
+
+/* A breakpoint at, or right behind, a function's entry. Return: its number, or 0. */
+static __u32 breakpoint(int fd, __u64 address)
+{
+	struct ktramp_create create;
+
+	/* Where ftrace owns the entry, behind it; an endbr64 is stepped over. */
+	for (unsigned int off = 0; off <= 9; off += off ? 4 : 5)
+		for (unsigned int i = 0; i < 2; i++)
+			if (!create_at(fd, address + off, ours[i], &create))
+				return create.id;
+	return 0;
+}
+
+static void set(const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	kt_write_file(path, text);
+}
+
+/* On the way of a breakpoint to our handler: all that can be traced there. */
+static const char *const way[] = {
+	"notifier_call_chain", "atomic_notifier_call_chain", "notify_die", "get_kprobe",
+	"kprobe_int3_handler", "do_int3", "hw_breakpoint_exceptions_notify",
+	"kprobe_exceptions_notify", "trace_die_panic_handler", "trace_die_handler",
+};
+
+static void trace_the_way(const char *tracer)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(way); i++) {
+		set("set_ftrace_filter", way[i]);
+		set("stack_trace_filter", way[i]);
+	}
+	set("events/notifier/enable", "1");
+	set("current_tracer", tracer);
+}
+
+static void trace_nothing(void)
+{
+	set("current_tracer", "nop");
+	set("events/notifier/enable", "0");
+	kt_write_file("/proc/sys/kernel/stack_tracer_enabled", "0");
+	close(open(TRACING "set_ftrace_filter", O_WRONLY | O_TRUNC));
+	close(open(TRACING "stack_trace_filter", O_WRONLY | O_TRUNC));
+}
+
+/* Each makes the kernel copy code, go without an IDT, or trace what a breakpoint runs through. */
+static int provoke(int fd)
+{
+	struct ktramp_run run;
+	int id, err;
+
+	err = kt_write_file(CPU1_ONLINE, "0") ?: kt_write_file(CPU1_ONLINE, "1");
+	if (err)
+		return err;
+	/* ftrace makes a trampoline. */
+	err = kt_theirs_ready("vfs_read") ?: kt_theirs_on() ?: kt_theirs_off();
+	if (err)
+		return err;
+	id = kt_create(fd, "lea", KTRAMP_INT3_BOOST);
+	if (id < 0)
+		return id;
+	err = kt_arm(fd, id);
+	for (unsigned int i = 0; !err && i < 3; i++) {
+		trace_the_way(i ? i == 1 ? "function_graph" : "nop" : "function");
+		if (i == 2)
+			kt_write_file("/proc/sys/kernel/stack_tracer_enabled", "1");
+		err = kt_run(fd, kt_target_index(fd, "lea"), id, 10, 0, &run);
+		trace_nothing();
+		if (!err && (run.hits != 10 || run.wrong))
+			err = -EIO;
+	}
+	kt_destroy(fd, id);
+	return err;
+}
+
+TEST_F_TIMEOUT(hazard, a_second_cpu_comes_to_text_that_is_armed, 300)
+{
+	static struct function chosen[CHUNK];
+	unsigned int nr = 0, taken = 0, back = 0, kept = 0;
+	unsigned char *before, *after;
+	struct ktramp_create create;
+	char online[8];
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "CPU 1 cannot be brought online (CONFIG_HOTPLUG_CPU)");
+	ASSERT_LT(0, kt_read_file(CPU1_ONLINE, online, sizeof(online)));
+	if (online[0] != '0')
+		SKIP(return, "the second CPU is there already (maxcpus=1)");
+	before = read_text();
+	ASSERT_NE(NULL, before);
+	/* lock cmpxchg, xadd, inc, dec, bts as they look with one CPU. */
+	for (size_t i = 0; i + 8 < text_end - text_start && nr < CHUNK; i++) {
+		static const char *const atomic[] = { "\x3e\x48\x0f\xb1", "\x3e\x0f\xb1",
+			"\x3e\x0f\xc1", "\x3e\xff\x0f", "\x3e\x48\x0f\xba", "\x3e\x0f\xab" };
+
+		for (unsigned int k = 0; k < 6; k++)
+			if (!memcmp(before + i, atomic[k], strlen(atomic[k])) && nr < CHUNK) {
+				chosen[nr++].address = text_start + i;
+				break;
+			}
+	}
+	EXPECT_LT(100, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		/* At it, and with a jump from in front of it. */
+		for (unsigned int k = 0; k < 5; k++) {
+			__u64 at = chosen[i].address - k;
+
+			if (create_at(self->fd, at, k ? KTRAMP_JUMP : KTRAMP_INT3_BOOST, &create))
+				continue;
+			/* Whether it reaches over the prefix is told by the text. */
+			taken++;
+			if (kt_arm(self->fd, create.id))
+				kt_destroy(self->fd, create.id);
+		}
+	}
+	ASSERT_EQ(0, kt_write_file(CPU1_ONLINE, "1"));
+	close(self->fd);
+	self->fd = kt_open();
+	after = read_text();
+	ASSERT_NE(NULL, after);
+	/* The CPU that comes flips jump labels as well, which a 3e is no first byte of. */
+	for (size_t i = 0; i < text_end - text_start; i++)
+		back += before[i] == 0x3e && after[i] == 0xf0;
+	/* A few are no instruction, but look like it. */
+	for (unsigned int i = 0; i < nr; i++)
+		kept += after[chosen[i].address - text_start] != 0xf0;
+	EXPECT_GE(nr / 100, kept);
+	TH_LOG("%u lock prefixes came back, %u probes were near %u of them", back, taken, nr);
+	EXPECT_LT(1000, back);
+	free(before);
+	free(after);
+}
+
+TEST_F_TIMEOUT(hazard, a_breakpoint_in_all_that_is_accepted_takes_nothing_down, 3000)
+{
+	unsigned int part = number_of("HAZARD_PART", 1), chunk = number_of("HAZARD_CHUNK", CHUNK);
+	__u64 from = getenv("HAZARD_FROM") ? address_of(getenv("HAZARD_FROM")) : text_start;
+	__u64 to = getenv("HAZARD_TO") ? address_of(getenv("HAZARD_TO")) : text_end;
+	const char *first = NULL;
+	unsigned int nr = 0, all = 0;
+	static __u32 ids[CHUNK];
+	struct ktramp_batch batch;
+	char line[200];
+	__u64 last = 0;
+
+	ASSERT_GE(CHUNK, chunk);
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "CPU 1 cannot be taken offline (CONFIG_HOTPLUG_CPU)");
+	kt_write_file(CPU1_ONLINE, "1");
+	ASSERT_EQ(0, provoke(self->fd));
+	for (unsigned int i = 0; i < nr_functions; i++) {
+		const struct function *f = &functions[i];
+
+		if (f->address >= from && f->address < to &&
+		    f->address >= last + 24 && (i % part == 0 || is_suspect(f->name))) {
+			ids[nr] = breakpoint(self->fd, f->address);
+			nr += !!ids[nr];
+			last = f->address;
+			first = first ?: f->name;
+		}
+		if (nr < chunk && i + 1 < nr_functions)
+			continue;
+		snprintf(line, sizeof(line), "hazard: %u functions from %s to %s\n", nr, first,
+			 f->name);
+		kt_write_file("/dev/kmsg", line);
+		first = NULL;
+		EXPECT_EQ(0, kt_batch(self->fd, KTRAMP_IOC_ARM, ids, nr, &batch)) {
+			TH_LOG("%s", batch.why);
+		}
+		EXPECT_EQ(0, provoke(self->fd)) {
+			TH_LOG("functions up to %s", f->name);
+		}
+		EXPECT_EQ(0, kt_batch(self->fd, KTRAMP_IOC_DESTROY, ids, nr, &batch));
+		all += nr;
+		nr = 0;
+	}
+	TH_LOG("%u functions", all);
+	EXPECT_LT(1000, all);
+}
+
+TEST_HARNESS_MAIN
