@@ -25,6 +25,7 @@ GUEST_TESTS += flood
 GUEST_TESTS += hazard
 GUEST_TESTS += lifetime
 GUEST_TESTS += live
+GUEST_TESTS += lockdown
 GUEST_TESTS += names
 GUEST_TESTS += native
 GUEST_TESTS += overlay
