@@ -148,4 +148,4 @@ module_exit(ktramp_exit);
 
 MODULE_DESCRIPTION("Instruction trampolines: int3, single-step and jump probes, and what they cost");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION("0.2.0");
