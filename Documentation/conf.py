@@ -14,8 +14,9 @@ with open(os.path.join(HERE, "..", "module", "main.c"), encoding="utf-8") as mai
 
 project = "ktramp"
 version = release
-extensions = ["bench", "kdoc", "lab"]
-exclude_patterns = ["samples", "sphinx"]
+extensions = ["bench", "kdoc", "lab", "sphinx.ext.graphviz"]
+graphviz_output_format = "svg"
+exclude_patterns = ["diagrams", "samples", "sphinx"]
 highlight_language = "none"
 smartquotes = False
 
