@@ -3,11 +3,13 @@
  * Admission: what the kernel refuses to kprobes is refused to us, and so is what runs
  * before our handler can.
  *
- * register_kprobe() walks over all jump labels, static calls and BUGs for each question,
- * millions of instructions. So what is a property of the instruction is in the marks
- * (image.c), or asked for where they are blind. For what is a property of the function, the
- * blacklist and whether ftrace owns its entry, it is asked once a function; or not even that,
- * where the blacklist is known (blacklist.c) and the answer is not about the entry itself.
+ * register_kprobe() knows, but each call walks over all jump labels, static calls and BUGs:
+ * millions of instructions. So there are two questions:
+ *   - About one instruction: is it a jump label, a static call, a BUG? image.c's marks answer.
+ *     Without marks we ask register_kprobe().
+ *   - About the whole function: is it blacklisted, does ftrace own its entry? We ask
+ *     register_kprobe() once per function and cache the answer. Where blacklist.c has the list,
+ *     and the question is not about the entry itself, we do not ask at all.
  */
 #include <linux/bitfield.h>
 #include <linux/kprobes.h>
@@ -201,9 +203,9 @@ static s32 ftraces_entry(const struct ktramp_context *ctx)
 }
 
 /*
- * Is the blacklist all that the answer would be about? Names with a suffix are looked up
- * without it, too, which takes the kernel's symbols. What lies behind the entry does not touch
- * what ftrace may own there; while its int3 is there, nothing is known of it.
+ * May we skip register_kprobe()? Yes if blacklist.c has the answer: the text is built in, the
+ * name has no ".suffix" (the kernel also looks it up without), and the site is behind the 5-byte
+ * ftrace entry. Not while an int3 hides the entry.
  */
 static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
 {
@@ -220,7 +222,7 @@ static bool is_blacklist_enough(const struct ktramp_context *ctx, u32 off)
 	       (func->size <= 4 || func->code[4] != INT3_INSN_OPCODE);
 }
 
-/* Would the answer be about the function, not about this instruction? */
+/* Would a refusal of this instruction mean that the function is blacklisted? */
 static bool is_ordinary(const struct ktramp_func *func, u32 off)
 {
 	struct ktramp_insn insn;

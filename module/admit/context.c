@@ -113,9 +113,9 @@ static int mark_from(struct ktramp_func *func, const struct ktramp_symbol *symbo
 }
 
 /*
- * Short branches of the functions around. Code that was written by hand has labels that are
- * symbols, so that is not only the next one. What was compiled ends it: the rest is another
- * object.
+ * Short branches that come in from the functions around. Assembler code has labels that are
+ * symbols, so the next symbol alone is not enough. Stop at the first compiled function: compilers
+ * do not branch into their neighbours.
  */
 static int mark_neighbours(struct ktramp_func *func, bool in_front)
 {

@@ -109,8 +109,8 @@ static int read_fixups(struct ktramp_image *image, const struct ktramp_tables *t
 
 /*
  * A compiler moves cold blocks of a function far away, and they come back into its middle.
- * Bytes that look like jmp, jcc or call rel32 are taken for one, wherever they stand: what
- * is no branch leads to a place in the text by chance only, and costs a refusal.
+ * Bytes that look like jmp, jcc or call rel32 are taken for one, wherever they stand. A false
+ * match only costs a refused site.
  */
 static void read_branches(struct ktramp_image *image)
 {

@@ -166,7 +166,7 @@ static int run_probe(struct ktramp_run *run, const struct ktramp_target *t,
 		err = ktramp_probe_enter(p, &r);
 		if (err)
 			return err;
-		/* The state outlasts the mutex, but for the one that does not outlast us. */
+		/* Only a state that ends when we sleep must keep the mutex while it is measured. */
 		if (!transient)
 			ktramp_probe_leave(p);
 	}

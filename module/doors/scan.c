@@ -55,7 +55,10 @@ static void plan_insn(struct ktramp_probe *scratch, const struct ktramp_context 
 	}
 }
 
-/* Behind an instruction that control does not get past. @reached: what the last call said. */
+/*
+ * Is it padding: nops or int3 that control does not reach? @reached: does control reach @off?
+ * (in) from the instruction before, (out) for the one after.
+ */
 static bool is_padding(const struct ktramp_context *ctx, u32 off, bool *reached)
 {
 	struct ktramp_insn insn;

@@ -2,11 +2,10 @@
 /*
  * BPF programs as handlers.
  *
- * A program of type kprobe relies on what trace_call_bpf() does for it, and on what a hit
- * is not: nested in another program, or in the bpf() system call, either of which may hold
- * the lock of a map that the program is about to take. The kernel counts both in
- * bpf_prog_active, which modules cannot see. Here the same is known by what it leaves in
- * the current task, which stays current as long as preemption is off:
+ * A program of type kprobe relies on what trace_call_bpf() does for it. And it relies on not
+ * being hit inside another program or inside the bpf() system call: either may hold the lock of
+ * a map that the program is about to take. The kernel counts both in bpf_prog_active, which
+ * modules cannot see. Two marks in the current task show the same, while preemption is off:
  *   - bpf_ctx is set while our programs run, and the kernel's kprobe, tracepoint, fentry
  *     and cgroup programs;
  *   - migration is disabled while the system call works on a map
@@ -30,9 +29,9 @@
 /* ---- a hit ---- */
 
 /*
- * PREEMPT_RT disables migration in every critical section of a spinlock, and a kernel for
- * one CPU never: there, a task that is in the system call is taken for one that holds a
- * lock.
+ * Disabled migration says that bpf() is working on a map. It says nothing on PREEMPT_RT, where
+ * each spinlock disables migration, and on UP kernels, which never disable it. There, every hit
+ * inside the bpf() system call is skipped.
  */
 static __always_inline bool may_hold_map(const struct task_struct *task)
 {
@@ -134,8 +133,8 @@ ANNOTATE_NOCFI_SYM(handle_idle);
  * @regs: as the kernel's kprobes make them: RIP is behind the first byte of the site
  * @b: the program
  *
- * An NMI between looking at bpf_ctx and setting it finds NULL, and leaves NULL. What is
- * rare is a function of its own, for which nothing is saved here.
+ * An NMI between looking at bpf_ctx and setting it finds NULL, and leaves NULL. The rare case
+ * is a function of its own, so that the common one saves no registers for it.
  * Context: any.
  */
 notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *b)

@@ -5,6 +5,14 @@
  *
  * A detour runs in the context of its site: same stack, same interrupt flag,
  * preemptible or not.
+ *
+ * Nothing between a detour's first and last byte may sleep. Before its memory is reused
+ * ktramp_text_wait() waits for tasks-RCU, to which a task that sleeps has left. That is why
+ *   - a displaced call becomes a push of its return address and a jump: the callee, which
+ *     may sleep, is not inside the detour, and returns to the original text;
+ *   - handlers may not sleep, nor programs;
+ *   - an instruction that may fault and be fixed up is not displaced (plan.c).
+ * A task may still be preempted or interrupted in a detour; tasks-RCU waits for that.
  */
 #include <linux/kernel.h>
 #include <asm/cpufeature.h>
@@ -164,10 +172,10 @@ static void fill_snapshots(const struct ktramp_probe *p)
 }
 
 /*
- * Store the registers where ktramp_handle_regs() would copy them to: of a pt_regs on the stack half
- * the instructions would be the copy. Interrupts are off meanwhile, so that it is one CPU and
- * one hit; an NMI that hits this probe too finds out by the depth. The flags are put back in any
- * case, for IF.
+ * Store the registers where ktramp_handle_regs() would copy them to. Building a pt_regs on the
+ * stack and copying it would double the instructions. Interrupts are off meanwhile, so that no
+ * other hit comes between; an NMI that hits this probe too sees it by the depth. The flags are
+ * always restored, for IF.
  */
 static void emit_snapshot(struct ktramp_emit *e, const struct ktramp_probe *p)
 {

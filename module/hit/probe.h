@@ -100,7 +100,8 @@ struct ktramp_springboard {
  * @code: slot or detour, 0 if none
  * @resume: where a hit goes on after the handler: the copy in the slot, or the
  *	relocated instructions in the detour
- * @pins: int3s inside the jump, NULL if nothing goes there
+ * @pins: int3s inside the jump, NULL if nothing goes there. Like @trap they are freed with the
+ *	probe, after the wait: a CPU may still look through their hash bucket
  * @springboard: NULL without %KTRAMP_TACTIC_SPRINGBOARD
  * @id: number, unique while the module is loaded
  * @code_len: bytes at @code

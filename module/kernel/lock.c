@@ -4,4 +4,5 @@
  */
 #include "kernel/lock.h"
 
+/* lock.h says what it protects. */
 DEFINE_MUTEX(ktramp_mutex);

@@ -94,9 +94,8 @@ static int refuse_register(struct ktramp_refusal *r, const char *function, int e
 /* ---- kprobes ---- */
 
 /*
- * What keeps the kernel from optimizing a probe is a post_handler: that is the probe it
- * steps. The empty one costs as much as any; without, a step is cheaper by its dispatch,
- * and debug.kprobes-optimization=0 must hold the state.
+ * A post_handler stops the kernel from optimizing, so the probe stays stepped. Without one a hit
+ * is cheaper by the call, and debug.kprobes-optimization=0 has to keep the state instead.
  */
 static bool kprobe_post_handler = true;
 module_param(kprobe_post_handler, bool, 0600);
@@ -201,8 +200,8 @@ static bool kernel_emulates(const struct ktramp_probe *p)
 }
 
 /*
- * Does the kernel allow a kprobe there? All there is to arm of one that libbpf attaches. What asked
- * must be gone by then: the kernel would list both.
+ * Of a mechanism that libbpf attaches, arming only checks that the kernel allows a kprobe there.
+ * The test kprobe that asked must be removed at once, or it shows up in the kernel's list.
  */
 int ktramp_kprobe_allowed(struct ktramp_probe *p, struct ktramp_refusal *r)
 {

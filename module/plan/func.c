@@ -210,11 +210,11 @@ void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 s
  * ktramp_func_tail() - where the padding behind a function's last instruction begins
  * @func: the function, scanned, and marked with all that is known to enter it
  *
- * Padding is nops and int3 that nothing enters and that control does not fall into. An int3
- * right behind the last instruction is none: it keeps a CPU from speculating straight on. Nor
- * are those that fill up a static call that is a ret as long as it calls nothing.
+ * Padding is nops and int3 that nothing enters and that control does not fall into. Not padding:
+ *   - the int3 right behind a ret or jmp: it stops straight-line speculation;
+ *   - the four int3 behind a static tail call that is a ret at the moment.
  *
- * Return: an offset in @func, or its size if it has no padding that can be told.
+ * Return: an offset in @func, or its size if it has no padding.
  */
 u32 ktramp_func_tail(const struct ktramp_func *func)
 {

@@ -9,7 +9,7 @@
 
 /* Marks, one byte of them for each byte of code. */
 #define KTRAMP_M_START	(1U << 0)	/* an instruction starts here */
-#define KTRAMP_M_ENTER	(1U << 1)	/* control may come from elsewhere than the insn before */
+#define KTRAMP_M_ENTER	(1U << 1)	/* a branch, call return or table may land here */
 #define KTRAMP_M_OWNED	(1U << 2)	/* this insn is rewritten by a jump label or static call */
 #define KTRAMP_M_FIXUP	(1U << 3)	/* this insn has an exception table entry */
 

@@ -3,14 +3,16 @@
  * Liveness: what a detour need not save, because every path from the site overwrites it
  * before reading it.
  *
- * Nothing is taken for dead that is only so by convention: the walk stops, and what is
- * undecided is alive, where control may go on at a place this function's bytes do not
- * show. Those places are calls, returns and indirect branches; instructions that may
- * fault, or have an exception table entry, which may lead anywhere; and what the kernel rewrites
- * while the probe is armed: jump labels, which are jumps and nops in turn, and static calls. One
- * of those that returns 0 looks like an xor, and becomes a call that has arguments.
+ * Calling conventions are not trusted. The walk stops where control may continue at a place
+ * that this function's bytes do not show, and whatever it has not seen overwritten by then
+ * counts as live. It stops at
+ *   - calls, returns and indirect branches;
+ *   - instructions that may fault or have an exception table entry, which may lead anywhere;
+ *   - what the kernel rewrites while the probe is armed: jump labels and static calls. A static
+ *     call that returns 0 looks like an xor, and may become a call with arguments.
  *
- * Dead is what no code reads any more. A probe on an instruction behind the detour still does.
+ * Dead means that no code reads it any more. A probe on an instruction behind the detour can
+ * still see that it has changed.
  */
 #include "plan/live.h"
 

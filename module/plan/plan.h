@@ -29,16 +29,16 @@
 /* A displaced region is at most 7 bytes of short instructions and one long one. */
 #define KTRAMP_REGION_MAX	(KTRAMP_JUMP_MAX - 1 + KTRAMP_INSN_MAX)
 
-/* Of the displacement's bytes, two can be chosen: slots are 1 MiB, 2^16 times 16 bytes. */
+/* Slots span 1 MiB, so only the low two bytes of the rel32 can be forced to 0xcc. */
 #define KTRAMP_PINS_MAX		2
 
-/* Gaps that one site is told of. */
+/* At most so many gaps are offered to one site. */
 #define KTRAMP_GAPS_MAX		8
 
 /**
  * struct ktramp_gaps - where springboards could be
  * @nr: how many there are
- * @gap: they are free: no other probe is to change them
+ * @gap: free ones: no other probe uses them
  */
 struct ktramp_gaps {
 	unsigned int nr;
@@ -51,7 +51,7 @@ struct ktramp_gaps {
  * @off: offset of the site in @func
  * @addr: address of the site
  * @insn: its instruction
- * @gaps: gaps around, or NULL if nobody looked for any
+ * @gaps: gaps within reach, or NULL if none were looked for
  */
 struct ktramp_site {
 	struct ktramp_func func;
