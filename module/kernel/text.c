@@ -14,7 +14,11 @@
 #include <linux/vmalloc.h>
 #include <asm/sync_core.h>
 
+#include "kernel/lock.h"
 #include "kernel/text.h"
+
+/* lock.h says what it protects. */
+DEFINE_MUTEX(ktramp_mutex);
 
 /*
  * All of the protocol rests on ktramp_text_wait(). Without these, where tasks can be preempted,
