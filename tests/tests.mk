@@ -156,7 +156,7 @@ $(guest-obj)/insn.o: module/decode/insn.c tests/tests.mk | $(guest-obj) deps-bui
 $(guest-out)/springboard_test: $(O)/user/lib/ksyms.o
 
 # What takes the sample for `ktramp plan --all`.
-live-user := $(addprefix $(O)/user/,plan/sample.o $(addprefix lib/,text.o dev.o names.o out.o host.o stats.o))
+live-user := $(addprefix $(O)/user/,plan/sample.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o stats.o))
 $(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)
 $(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
 

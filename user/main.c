@@ -82,12 +82,11 @@ static int run_cmd(const struct cmd *cmd, int argc, char **argv)
 	return status;
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 
 static const struct argp help_argp = {
 	.args_doc = "[COMMAND]",
 	.doc = "Print the help of a command, or the list of commands.",
-	.children = children,
+	.children = out_children,
 };
 
 static int list_cmds(void)
@@ -177,7 +176,7 @@ static error_t parse(int key, char *arg __unused, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	.parser = parse, .args_doc = "COMMAND [OPTION...]", .doc = doc, .children = children,
+	.parser = parse, .args_doc = "COMMAND [OPTION...]", .doc = doc, .children = out_children,
 	.help_filter = help_filter,
 };
 

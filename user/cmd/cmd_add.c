@@ -56,9 +56,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'f':
 		opts->file = arg;
 		return 0;
@@ -82,10 +79,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "[MECHANISM] [SITE...]", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 /* Return: 0 also if the site is refused; an error ends the whole. */
@@ -98,6 +94,7 @@ static int add_site(struct added *added, const char *site)
 		.pid		= added->opts->pid,
 	};
 	int err = -ENAMETOOLONG;
+	uint32_t *id;
 
 	if (stopped)
 		return -EINTR;
@@ -115,20 +112,16 @@ static int add_site(struct added *added, const char *site)
 		added->refused++;
 		return 0;
 	}
-	if (!(added->nr & (added->nr - 1))) {
-		uint32_t *grown = reallocarray(added->ids, added->nr ? 2 * added->nr : 1,
-					       sizeof(*grown));
+	id = array_more(added->ids, added->nr);
+	if (!id) {
+		struct ktramp_batch batch;
 
-		if (!grown) {
-			struct ktramp_batch batch;
-
-			dev_destroy(added->dev, create.id, &batch);
-			p_err("cannot remember the probes: %s", strerror(ENOMEM));
-			return -ENOMEM;
-		}
-		added->ids = grown;
+		dev_destroy(added->dev, create.id, &batch);
+		p_err("cannot remember the probes: %s", strerror(ENOMEM));
+		return -ENOMEM;
 	}
-	added->ids[added->nr++] = create.id;
+	*id = create.id;
+	added->nr++;
 	return 0;
 }
 

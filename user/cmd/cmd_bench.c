@@ -107,9 +107,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'm':
 		add_name(state, &opts->mechanisms, arg);
 		return 0;
@@ -152,24 +149,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = children,
+	.options = options, .parser = parse, .doc = doc, .children = out_children,
 };
 
 static int add_row(struct rows *rows, const struct ktramp_mechanism_info *mechanism,
 		   const struct ktramp_target_info *target, uint32_t handler)
 {
-	struct row *grown = reallocarray(rows->row, rows->nr + 1, sizeof(*grown));
+	struct row *row = array_more(rows->row, rows->nr);
 
-	if (!grown) {
+	if (!row) {
 		p_err("cannot list the rows: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	rows->row = grown;
-	rows->row[rows->nr++] = (struct row){
-		.mechanism = mechanism, .target = target, .handler = handler,
-	};
+	*row = (struct row){ .mechanism = mechanism, .target = target, .handler = handler };
+	rows->nr++;
 	return 0;
 }
 

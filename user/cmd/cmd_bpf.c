@@ -95,9 +95,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case OPT_PROG:
 		opts->prog = arg;
 		return 0;
@@ -142,10 +139,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "SITE OBJECT", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 /* ---- records ---- */

@@ -25,9 +25,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct change *change = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'a':
 		change->all = true;
 		return 0;
@@ -46,7 +43,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 
 struct ids {
 	uint32_t *v;
@@ -55,16 +51,14 @@ struct ids {
 
 static int append(struct ids *ids, uint32_t id)
 {
-	if (!(ids->nr & (ids->nr - 1))) {
-		uint32_t *grown = reallocarray(ids->v, ids->nr ? 2 * ids->nr : 1, sizeof(*grown));
+	uint32_t *last = array_more(ids->v, ids->nr);
 
-		if (!grown) {
-			p_err("cannot list the probes: %s", strerror(ENOMEM));
-			return -ENOMEM;
-		}
-		ids->v = grown;
+	if (!last) {
+		p_err("cannot list the probes: %s", strerror(ENOMEM));
+		return -ENOMEM;
 	}
-	ids->v[ids->nr++] = id;
+	*last = id;
+	ids->nr++;
 	return 0;
 }
 
@@ -167,7 +161,7 @@ static int run(struct change *change, const char *doc, int argc, char **argv)
 {
 	const struct argp argp = {
 		.options = options, .parser = parse, .args_doc = "NUMBER|SITE...\n--all",
-		.doc = doc, .children = children,
+		.doc = doc, .children = out_children,
 	};
 	struct dev dev __cleanup(dev_close) = { .fd = -1 };
 	const struct wanted all = { 0 };

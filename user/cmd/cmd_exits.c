@@ -137,9 +137,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case OPT_PINS:
 		opts->pins = arg;
 		return 0;
@@ -168,9 +165,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = children,
+	.options = options, .parser = parse, .doc = doc, .children = out_children,
 	.args_doc = "daemon\nrun ID [--] CMD [ARG...]\nadopt ID PID [ID PID...]\n"
 		    "status ID\nlist\nunload",
 };

@@ -35,9 +35,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'p':
 		opts->percent = parse_number(state, "percent", arg, 0, 1000000);
 		return 0;
@@ -53,10 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 int cmd_history(int argc, char **argv)

@@ -11,8 +11,7 @@ static const char doc[] =
 	"  ktramp info\n"
 	"  ktramp info --json | jq .config.PREEMPTION\n";
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
-static const struct argp argp = { .doc = doc, .children = children };
+static const struct argp argp = { .doc = doc, .children = out_children };
 
 static int print_json(const struct ktramp_info *info, const struct run_facts *facts)
 {

@@ -137,9 +137,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'o':
 		opts->output = arg;
 		return 0;
@@ -166,9 +163,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = children,
+	.options = options, .parser = parse, .doc = doc, .children = out_children,
 	.args_doc = "list\nshow N [STEP]\ncheck N [STEP] ANSWER\nrun N [STEP]\nforget N\n"
 		    "files N\nfigures N",
 };

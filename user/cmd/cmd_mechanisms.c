@@ -11,8 +11,7 @@ static const char doc[] =
 	"  ktramp mechanisms\n"
 	"  ktramp mechanisms --json | jq -r 'select(.unsupported == null).name'\n";
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
-static const struct argp argp = { .doc = doc, .children = children };
+static const struct argp argp = { .doc = doc, .children = out_children };
 
 static json_t *handlers_json(uint32_t handlers)
 {

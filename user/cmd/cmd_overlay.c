@@ -122,9 +122,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'm':
 		opts->modes |= mode_bit(state, arg);
 		return 0;
@@ -169,9 +166,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = children,
+	.options = options, .parser = parse, .doc = doc, .children = out_children,
 };
 
 /* Small pages, each with something in it: what a process that has been at work looks like. */

@@ -67,9 +67,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'm':
 		opts->mechanism = arg;
 		return 0;
@@ -109,10 +106,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "SITE\n--all", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 int cmd_plan(int argc, char **argv)

@@ -34,9 +34,6 @@ static error_t parse(int key, char *arg __unused, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'c':
 		opts->cpus = true;
 		return 0;
@@ -45,9 +42,8 @@ static error_t parse(int key, char *arg __unused, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = children,
+	.options = options, .parser = parse, .doc = doc, .children = out_children,
 };
 
 static const char *mechanism_name(const struct dev *dev, uint32_t mechanism)

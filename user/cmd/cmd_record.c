@@ -54,9 +54,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'm':
 		opts->mechanism = arg;
 		return 0;
@@ -86,10 +83,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "SITE COMMAND [ARG...]", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 static int complain(const char *what, int err, const char *why)

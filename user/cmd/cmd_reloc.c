@@ -76,9 +76,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case OPT_BTF:
 		opts->btf = arg;
 		return 0;
@@ -95,29 +92,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "OBJECT", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 /* ---- what libbpf says ---- */
 
 static struct relocation *find(struct log *log, const char *prog, unsigned int number)
 {
-	struct relocation *grown;
+	struct relocation *r;
 
 	for (size_t i = 0; i < log->nr_relocations; i++)
 		if (log->relocation[i].number == number && !strcmp(log->relocation[i].prog, prog))
 			return &log->relocation[i];
-	grown = reallocarray(log->relocation, log->nr_relocations + 1, sizeof(*grown));
-	if (!grown)
+	r = array_more(log->relocation, log->nr_relocations);
+	if (!r)
 		return NULL;
-	log->relocation = grown;
-	grown += log->nr_relocations++;
-	*grown = (struct relocation){ .number = number, .from = -1 };
-	snprintf(grown->prog, sizeof(grown->prog), "%s", prog);
-	return grown;
+	log->nr_relocations++;
+	r->number = number;
+	r->from = -1;
+	snprintf(r->prog, sizeof(r->prog), "%s", prog);
+	return r;
 }
 
 /* "<byte_off> [2] struct task_struct.exit_code (0:2 @ offset 8)" */
@@ -176,17 +172,16 @@ static void note_relocation(struct log *log, const char *prog, const char *text)
 
 static void note_call(struct log *log, const char *prog, const char *text)
 {
-	struct call *grown;
+	struct call *call;
 
 	if (!strstr(text, "points to subprog"))
 		return;
-	grown = reallocarray(log->call, log->nr_calls + 1, sizeof(*grown));
-	if (!grown)
+	call = array_more(log->call, log->nr_calls);
+	if (!call)
 		return;
-	log->call = grown;
-	grown += log->nr_calls++;
-	snprintf(grown->prog, sizeof(grown->prog), "%s", prog);
-	snprintf(grown->text, sizeof(grown->text), "%s", text);
+	log->nr_calls++;
+	snprintf(call->prog, sizeof(call->prog), "%s", prog);
+	snprintf(call->text, sizeof(call->text), "%s", text);
 }
 
 /* "libbpf: prog 'NAME': TEXT" */
@@ -326,19 +321,18 @@ static int remember(struct bpf_object *object, struct program **programs, size_t
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program(prog, object) {
-		struct program *grown = reallocarray(*programs, *nr + 1, sizeof(*grown));
+		struct program *p = array_more(*programs, *nr);
 		size_t insns = bpf_program__insn_cnt(prog);
 
-		if (!grown)
+		if (!p)
 			return -ENOMEM;
-		*programs = grown;
-		grown += *nr;
-		*grown = (struct program){ .nr = insns, .before = calloc(insns + 1, 8) };
 		(*nr)++;
-		if (!grown->before)
+		p->nr = insns;
+		p->before = calloc(insns + 1, 8);
+		if (!p->before)
 			return -ENOMEM;
-		snprintf(grown->name, sizeof(grown->name), "%s", bpf_program__name(prog));
-		memcpy(grown->before, bpf_program__insns(prog), insns * sizeof(struct bpf_insn));
+		snprintf(p->name, sizeof(p->name), "%s", bpf_program__name(prog));
+		memcpy(p->before, bpf_program__insns(prog), insns * sizeof(struct bpf_insn));
 		/* Also those that are loaded on demand. */
 		bpf_program__set_autoload(prog, true);
 	}

@@ -37,9 +37,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'o':
 		opts->output = arg;
 		return 0;
@@ -55,10 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 static int print_lines(const json_t *lines)

@@ -69,9 +69,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'H':
 		opts->handler = parse_handler(state, arg);
 		return 0;
@@ -98,10 +95,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "SITE MECHANISM", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 static int complain(const char *what, int err, const char *why)

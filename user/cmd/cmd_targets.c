@@ -11,8 +11,7 @@ static const char doc[] =
 	"  ktramp targets\n"
 	"  ktramp targets --json | jq -r .name\n";
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
-static const struct argp argp = { .doc = doc, .children = children };
+static const struct argp argp = { .doc = doc, .children = out_children };
 
 static json_t *target_json(const struct ktramp_target_info *target)
 {

@@ -82,9 +82,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case OPT_IMPORT:
 		opts->out = arg;
 		choose(state, opts, key);
@@ -114,10 +111,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 /* A trace, and the call of it that is wanted; complains. */

@@ -56,19 +56,19 @@ static int read_mechanisms(struct dev *dev)
 {
 	for (uint32_t i = 1;; i++) {
 		struct ktramp_mechanism_info info = { .size = sizeof(info), .mechanism = i };
-		struct ktramp_mechanism_info *grown;
+		struct ktramp_mechanism_info *last;
 		int err = call(dev, KTRAMP_IOC_MECHANISM, &info);
 
 		if (err == -ENOENT)
 			return 0;
-		grown = err ? NULL : reallocarray(dev->mechanisms, i, sizeof(info));
-		if (!grown) {
+		last = err ? NULL : array_more(dev->mechanisms, dev->nr_mechanisms);
+		if (!last) {
 			err = err ? err : -ENOMEM;
 			p_err("cannot list mechanism %u: %s", i, strerror(-err));
 			return err;
 		}
-		dev->mechanisms = grown;
-		dev->mechanisms[dev->nr_mechanisms++] = info;
+		*last = info;
+		dev->nr_mechanisms++;
 	}
 }
 

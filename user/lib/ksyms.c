@@ -13,6 +13,39 @@
 /* Farther from its symbol than this, an address is in nothing that has a name. */
 #define REACH	0x100000
 
+/*
+ * A line of /proc/kallsyms: "ADDRESS TYPE NAME\t[MODULE]". Absolute symbols are offsets into
+ * per-CPU memory, and have no place.
+ *
+ * Return: false if there is no address: it is hidden, or the symbol is absolute.
+ */
+bool ksym_parse(char *line, struct ksym_line *sym)
+{
+	char *rest, *module;
+
+	sym->address = strtoull(line, &rest, 16);
+	if (!sym->address || strlen(rest) < 4)
+		return false;
+	sym->type = tolower((unsigned char)rest[1]);
+	sym->name = rest + 3;
+	rest[3 + strcspn(rest + 3, " \n")] = '\0';
+	module = strchr(rest + 3, '\t');
+	sym->module = "";
+	if (module) {
+		*module++ = '\0';
+		module += *module == '[';
+		module[strcspn(module, "]")] = '\0';
+		sym->module = module;
+	}
+	return sym->type != 'a';
+}
+
+/* A function, or a weak one. */
+bool ksym_is_code(const struct ksym_line *sym)
+{
+	return sym->type == 't' || sym->type == 'w';
+}
+
 static void consider(struct ksym *sym, uint64_t start, const char *name)
 {
 	if (start > sym->address || sym->address - start >= REACH)
@@ -21,7 +54,7 @@ static void consider(struct ksym *sym, uint64_t start, const char *name)
 	if (sym->start && start <= sym->start)
 		return;
 	sym->start = start;
-	snprintf(sym->name, sizeof(sym->name), "%.*s", (int)strcspn(name, " \t\n"), name);
+	snprintf(sym->name, sizeof(sym->name), "%s", name);
 }
 
 int ksyms_resolve(struct ksym *syms, size_t n)
@@ -37,14 +70,12 @@ int ksyms_resolve(struct ksym *syms, size_t n)
 		return -errno;
 
 	while (getline(&line, &size, file) > 0) {
-		char *rest;
-		uint64_t start = strtoull(line, &rest, 16);
+		struct ksym_line sym;
 
-		/* "ADDRESS TYPE NAME\t[MODULE]"; absolute symbols are per-CPU offsets. */
-		if (!start || strlen(rest) < 4 || tolower((unsigned char)rest[1]) == 'a')
+		if (!ksym_parse(line, &sym))
 			continue;
 		for (size_t i = 0; i < n; i++)
-			consider(&syms[i], start, rest + 3);
+			consider(&syms[i], sym.address, sym.name);
 	}
 	free(line);
 	fclose(file);
@@ -55,7 +86,6 @@ int ksyms_resolve(struct ksym *syms, size_t n)
 
 struct ksym_table {
 	size_t nr;
-	size_t max;
 	struct ksym_entry {
 		uint64_t start;
 		char *name;
@@ -71,18 +101,13 @@ static int by_start(const void *a, const void *b)
 
 static bool table_put(struct ksym_table *table, uint64_t start, const char *name)
 {
-	if (table->nr == table->max) {
-		size_t max = table->max ? 2 * table->max : 65536;
-		struct ksym_entry *grown = reallocarray(table->entry, max, sizeof(*grown));
+	struct ksym_entry *entry = array_more(table->entry, table->nr);
 
-		if (!grown)
-			return false;
-		table->entry = grown;
-		table->max = max;
-	}
-	table->entry[table->nr].start = start;
-	table->entry[table->nr].name = strndup(name, strcspn(name, " \t\n"));
-	return table->entry[table->nr].name && ++table->nr;
+	if (!entry)
+		return false;
+	entry->start = start;
+	entry->name = strdup(name);
+	return entry->name && ++table->nr;
 }
 
 /* Return: NULL where there are none to be read; addresses are then printed as numbers. */
@@ -94,11 +119,10 @@ struct ksym_table *ksym_table_load(void)
 	size_t size = 0;
 
 	while (file && getline(&line, &size, file) > 0) {
-		char *rest;
-		uint64_t start = strtoull(line, &rest, 16);
+		struct ksym_line sym;
 
-		if (start && strlen(rest) > 3 && tolower((unsigned char)rest[1]) == 't' &&
-		    !table_put(table, start, rest + 3))
+		if (ksym_parse(line, &sym) && ksym_is_code(&sym) &&
+		    !table_put(table, sym.address, sym.name))
 			break;
 	}
 	free(line);

@@ -16,11 +16,27 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "../../module/uapi/ktramp.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+/*
+ * One more element, zeroed, behind the @nr that an array has; the caller counts it. Room doubles
+ * at powers of two. NULL without memory: the array is as it was.
+ */
+#define array_more(array, nr) ({						\
+	size_t _nr = (nr);							\
+	typeof(array) _v = _nr & (_nr - 1) ? (array) :				\
+		reallocarray(array, _nr ? 2 * _nr : 1, sizeof(*(array)));	\
+										\
+	if (_v)									\
+		(array) = _v;							\
+	_v ? (typeof(array))memset(&_v[_nr], 0, sizeof(*_v)) : NULL;		\
+})
+
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define MAX(a, b)	((a) > (b) ? (a) : (b))
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
@@ -68,7 +84,7 @@ int cmd_lab(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
-extern const struct argp out_argp;	/* --json, a child of every subcommand's argp */
+extern const struct argp_child out_children[];	/* of every subcommand's argp: --json */
 
 /* What a program wants to know of an error, besides the sentence. */
 struct refusal {
@@ -259,6 +275,16 @@ int expect_listed(const struct expect *expect, const struct ktramp_probe_info *p
 		  char *why, size_t size);
 
 /* ksyms.c */
+struct ksym_line {
+	uint64_t address;
+	const char *name;
+	const char *module;	/* "" for the kernel itself */
+	char type;		/* 't', 'd', ... of /proc/kallsyms, in lower case */
+};
+
+bool ksym_parse(char *line, struct ksym_line *sym);	/* changes the line */
+bool ksym_is_code(const struct ksym_line *sym);
+
 struct ksym {
 	uint64_t address;	/* what to look for */
 	uint64_t start;		/* of the symbol; 0 if none was found */

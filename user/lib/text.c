@@ -51,15 +51,12 @@ static int compare(const void *a, const void *b)
 
 static int append(uint64_t **v, size_t *n, uint64_t value)
 {
-	/* Powers of two: grown when one is reached. */
-	if (!(*n & (*n - 1))) {
-		uint64_t *grown = reallocarray(*v, *n ? 2 * *n : 1, sizeof(**v));
+	uint64_t *last = array_more(*v, *n);
 
-		if (!grown)
-			return -ENOMEM;
-		*v = grown;
-	}
-	(*v)[(*n)++] = value;
+	if (!last)
+		return -ENOMEM;
+	*last = value;
+	(*n)++;
 	return 0;
 }
 
@@ -85,7 +82,6 @@ static void cut(struct text *text, uint64_t start, uint64_t end)
 	text->nr = kept;
 }
 
-/* "ADDRESS TYPE NAME\t[MODULE]" */
 static int read_symbols(struct reading *reading, FILE *file, const char *module)
 {
 	struct text *text = reading->text;
@@ -95,21 +91,19 @@ static int read_symbols(struct reading *reading, FILE *file, const char *module)
 	int err = 0;
 
 	while (!err && getline(&line, &size, file) > 0) {
-		char name[256], in[64] = "", type;
-		unsigned long long address;
+		struct ksym_line sym;
 
-		if (sscanf(line, "%llx %c %255s [%63[^]]", &address, &type, name, in) < 3 ||
-		    !address)
+		if (!ksym_parse(line, &sym))
 			continue;
-		if (!strcmp(name, "_stext"))
-			start = address;
-		else if (!strcmp(name, "_etext"))
-			end = address;
-		if (!strchr("tTwW", type) || strcmp(in, module ? module : ""))
+		if (!strcmp(sym.name, "_stext"))
+			start = sym.address;
+		else if (!strcmp(sym.name, "_etext"))
+			end = sym.address;
+		if (!ksym_is_code(&sym) || strcmp(sym.module, module ? module : ""))
 			continue;
-		err = append(&text->functions, &text->nr, address);
-		if (!err && is_part(reading, name))
-			err = append(&reading->parts, &reading->nr_parts, address);
+		err = append(&text->functions, &text->nr, sym.address);
+		if (!err && is_part(reading, sym.name))
+			err = append(&reading->parts, &reading->nr_parts, sym.address);
 	}
 	free(line);
 	if (!err && !module)

@@ -82,7 +82,6 @@ struct trace {
 
 const char *register_name(unsigned int reg);	/* NULL behind the last one */
 
-int make_room(void **array, size_t nr, size_t *room, size_t size);
 void hit_free(struct hit *hit);
 int trace_read(struct trace *trace, const char *name);		/* complains */
 void trace_free(struct trace *trace);

@@ -13,7 +13,6 @@
 
 struct xray_path {
 	size_t nr;
-	size_t room;
 	uint64_t *address;
 };
 
@@ -27,18 +26,15 @@ static bool is_known(const struct xray_path *path, uint64_t address)
 
 static int add(struct xray_path *path, uint64_t address)
 {
+	uint64_t *last;
+
 	if (is_known(path, address))
 		return 0;
-	if (path->nr == path->room) {
-		size_t room = path->room ? 2 * path->room : 1024;
-		uint64_t *grown = reallocarray(path->address, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		path->address = grown;
-		path->room = room;
-	}
-	path->address[path->nr++] = address;
+	last = array_more(path->address, path->nr);
+	if (!last)
+		return -ENOMEM;
+	*last = address;
+	path->nr++;
 	return 0;
 }
 

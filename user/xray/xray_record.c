@@ -110,15 +110,16 @@ static int find_loop(struct xray_range *loop, const char *name)
 		if (!file)
 			break;
 		while (getline(&line, &size, file) > 0) {
-			uint64_t address = strtoull(line, NULL, 16);
+			struct ksym_line sym;
 
-			if (strlen(line) < 19 || !strstr(line, "\t[ktramp]"))
+			if (!ksym_parse(line, &sym) || strcmp(sym.module, "ktramp"))
 				continue;
-			if (!pass && !strncmp(line + 19, LOOP, strlen(LOOP)) &&
-			    strchr(".\t", line[19 + strlen(LOOP)]))
-				loop->from = address;
-			if (pass && address > loop->from && (!loop->to || address < loop->to))
-				loop->to = address;
+			if (!pass && !strncmp(sym.name, LOOP, strlen(LOOP)) &&
+			    strchr(".", sym.name[strlen(LOOP)]))
+				loop->from = sym.address;
+			if (pass && sym.address > loop->from &&
+			    (!loop->to || sym.address < loop->to))
+				loop->to = sym.address;
 		}
 		fclose(file);
 	}

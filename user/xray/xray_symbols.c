@@ -16,53 +16,29 @@
 
 struct symbols {
 	size_t nr;
-	size_t room;
 	struct symbol *symbol;	/* by address; of several names at one, the first */
 	size_t nr_live;
 	struct symbol *live;	/* added later: few */
 };
 
-static int grow(struct symbols *symbols)
-{
-	size_t room = symbols->room ? 2 * symbols->room : 65536;
-	struct symbol *grown = reallocarray(symbols->symbol, room, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	symbols->symbol = grown;
-	symbols->room = room;
-	return 0;
-}
-
-/* "ADDRESS TYPE NAME\t[MODULE]" */
 static int read_line(struct symbols *symbols, char *line)
 {
+	struct ksym_line sym;
 	struct symbol *symbol;
-	char *rest, *name, *module;
 
-	if (symbols->nr == symbols->room && grow(symbols))
-		return -ENOMEM;
-	symbol = &symbols->symbol[symbols->nr];
-	*symbol = (struct symbol){ .start = strtoull(line, &rest, 16) };
-	/* Absolute symbols are offsets into per-CPU memory. */
-	if (!symbol->start || strlen(rest) < 4 || strchr("aA", rest[1]))
+	if (!ksym_parse(line, &sym))
 		return 0;
-	symbol->line = symbols->nr;
-	symbol->text = strchr("tTwW", rest[1]);
-	name = rest + 3;
-	name[strcspn(name, "\n")] = '\0';
-	module = strchr(name, '\t');
-	if (module) {
-		*module++ = '\0';
-		module += *module == '[';
-		module[strcspn(module, "]")] = '\0';
-		symbol->module = strdup(module);
-		/* As kallsyms marks them; those that come later perf tells. */
-		symbol->generated = !strcmp(module, "bpf") ||
-				    !strncmp(module, "__builtin__", strlen("__builtin__"));
-	}
-	symbol->name = strdup(name);
-	if (!symbol->name || (module && !symbol->module))
+	symbol = array_more(symbols->symbol, symbols->nr);
+	if (!symbol)
+		return -ENOMEM;
+	*symbol = (struct symbol){
+		.start = sym.address, .line = symbols->nr, .text = ksym_is_code(&sym),
+		.name = strdup(sym.name), .module = *sym.module ? strdup(sym.module) : NULL,
+		/* As kallsyms marks them. perf reports those that come later. */
+		.generated = !strcmp(sym.module, "bpf") ||
+			     !strncmp(sym.module, "__builtin__", strlen("__builtin__")),
+	};
+	if (!symbol->name || (*sym.module && !symbol->module))
 		return -ENOMEM;
 	symbols->nr++;
 	return 0;
@@ -152,16 +128,16 @@ void symbols_free(struct symbols **symbols)
 int symbols_add(struct symbols *symbols, uint64_t start, uint64_t length, const char *name,
 		const char *module)
 {
-	struct symbol *grown = reallocarray(symbols->live, symbols->nr_live + 1, sizeof(*grown));
+	struct symbol *symbol = array_more(symbols->live, symbols->nr_live);
 
-	if (!grown)
+	if (!symbol)
 		return -ENOMEM;
-	symbols->live = grown;
-	grown[symbols->nr_live++] = (struct symbol){
+	*symbol = (struct symbol){
 		.start = start, .end = start + length, .text = true, .generated = true,
 		.name = strdup(name), .module = module ? strdup(module) : NULL,
 	};
-	return grown[symbols->nr_live - 1].name ? 0 : -ENOMEM;
+	symbols->nr_live++;
+	return symbol->name ? 0 : -ENOMEM;
 }
 
 void symbols_remove(struct symbols *symbols, uint64_t start)

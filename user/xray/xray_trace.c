@@ -13,30 +13,11 @@ struct reader {
 	struct trace *trace;
 	struct order *order;	/* that the lines are for */
 	struct hit *hit;	/* that is under way */
-	size_t steps_room;
-	size_t changes_room;
-	size_t insns_room;
 	size_t *bucket;		/* index + 1 of an instruction */
 	size_t *next;
 };
 
 #define BUCKETS	65536u
-
-/* Doubles the room when it is used up. */
-int make_room(void **array, size_t nr, size_t *room, size_t size)
-{
-	size_t wanted = *room ? 2 * *room : 1024;
-	void *grown;
-
-	if (nr < *room)
-		return 0;
-	grown = reallocarray(*array, wanted, size);
-	if (!grown)
-		return -ENOMEM;
-	*array = grown;
-	*room = wanted;
-	return 0;
-}
 
 static int parse_bytes(struct trace_insn *insn, const char *text)
 {
@@ -49,9 +30,8 @@ static int parse_bytes(struct trace_insn *insn, const char *text)
 
 static int find_insn(struct reader *r, const struct trace_insn *insn, uint32_t *index)
 {
-	size_t bucket = (insn->address ^ insn->address >> 16) % BUCKETS, room = r->insns_room;
+	size_t bucket = (insn->address ^ insn->address >> 16) % BUCKETS;
 	struct trace *trace = r->trace;
-	int err;
 
 	for (size_t i = r->bucket[bucket]; i; i = r->next[i - 1]) {
 		if (memcmp(&trace->insn[i - 1], insn, sizeof(*insn)))
@@ -59,11 +39,8 @@ static int find_insn(struct reader *r, const struct trace_insn *insn, uint32_t *
 		*index = i - 1;
 		return 0;
 	}
-	err = make_room((void **)&trace->insn, trace->nr_insns, &r->insns_room, sizeof(*insn));
-	if (!err)
-		err = make_room((void **)&r->next, trace->nr_insns, &room, sizeof(*r->next));
-	if (err)
-		return err;
+	if (!array_more(trace->insn, trace->nr_insns) || !array_more(r->next, trace->nr_insns))
+		return -ENOMEM;
 	*index = trace->nr_insns;
 	trace->insn[trace->nr_insns] = *insn;
 	r->next[trace->nr_insns] = r->bucket[bucket];
@@ -106,18 +83,12 @@ static int on_order(struct reader *r, const char *rest)
 
 static int on_hit(struct reader *r)
 {
-	struct hit *grown;
-
 	if (!r->order)
 		return -EBADMSG;
-	grown = reallocarray(r->order->hit, r->order->nr + 1, sizeof(*grown));
-	if (!grown)
+	r->hit = array_more(r->order->hit, r->order->nr);
+	if (!r->hit)
 		return -ENOMEM;
-	r->order->hit = grown;
-	r->hit = &grown[r->order->nr++];
-	*r->hit = (struct hit){ 0 };
-	r->steps_room = 0;
-	r->changes_room = 0;
+	r->order->nr++;
 	return 0;
 }
 
@@ -133,12 +104,11 @@ static int on_insn(struct reader *r, const char *rest)
 		return -EBADMSG;
 	insn.address = strtoull(rest, &bytes, 16);
 	err = *bytes == ' ' ? parse_bytes(&insn, bytes + 1) : -EBADMSG;
-	if (!err)
-		err = make_room((void **)&hit->step, hit->nr, &r->steps_room, sizeof(*step));
 	if (err)
 		return err;
-	step = &hit->step[hit->nr];
-	*step = (struct step){ 0 };
+	step = array_more(hit->step, hit->nr);
+	if (!step)
+		return -ENOMEM;
 	err = find_insn(r, &insn, &step->insn);
 	if (!err)
 		hit->nr++;
@@ -177,8 +147,8 @@ static int on_register(struct reader *r, const char *rest)
 	size_t length = strcspn(rest, " ");
 	struct hit *hit = r->hit;
 	unsigned int reg = 0;
+	struct change *change;
 	const char *name;
-	int err;
 
 	if (!hit || !hit->nr || !rest[length])
 		return -EBADMSG;
@@ -186,11 +156,11 @@ static int on_register(struct reader *r, const char *rest)
 		reg++;
 	if (!name)
 		return -EBADMSG;
-	err = make_room((void **)&hit->change, hit->nr_changes, &r->changes_room,
-			sizeof(*hit->change));
-	if (err)
-		return err;
-	hit->change[hit->nr_changes++] = (struct change){
+	change = array_more(hit->change, hit->nr_changes);
+	if (!change)
+		return -ENOMEM;
+	hit->nr_changes++;
+	*change = (struct change){
 		.step = hit->nr - 1, .reg = reg, .value = strtoull(rest + length, NULL, 16),
 	};
 	return 0;

@@ -28,9 +28,6 @@ struct walk {
 	struct xray_calls *calls;
 	struct call_tree *tree;
 	const struct hit *hit;
-	size_t nodes_room;
-	size_t events_room;
-	size_t phases_room;
 	unsigned int depth;
 	struct frame frame[DEPTH_MAX];
 	size_t now;		/* node */
@@ -126,7 +123,7 @@ static void describe(struct func *func, const struct xray_calls *calls, uint64_t
 static int func_at(struct xray_calls *calls, uint64_t address, unsigned int *index)
 {
 	int own = find_own(calls, address);
-	struct func *grown;
+	struct func *func;
 
 	for (size_t i = 0; i < calls->nr_funcs; i++) {
 		if (address < calls->func[i].start || address >= calls->func[i].end)
@@ -137,11 +134,10 @@ static int func_at(struct xray_calls *calls, uint64_t address, unsigned int *ind
 		*index = i;
 		return 0;
 	}
-	grown = reallocarray(calls->func, calls->nr_funcs + 1, sizeof(*grown));
-	if (!grown)
+	func = array_more(calls->func, calls->nr_funcs);
+	if (!func)
 		return -ENOMEM;
-	calls->func = grown;
-	describe(&grown[calls->nr_funcs], calls, address);
+	describe(func, calls, address);
 	*index = calls->nr_funcs++;
 	return 0;
 }
@@ -168,19 +164,17 @@ static void disassemble(struct xray_calls *calls, struct tree_insn *to)
 
 static int insn_at(struct xray_calls *calls, uint32_t traced, uint32_t *index)
 {
-	struct tree_insn *grown, *insn;
+	struct tree_insn *insn;
 	int err;
 
 	if (calls->insn_of[traced]) {
 		*index = calls->insn_of[traced] - 1;
 		return 0;
 	}
-	grown = reallocarray(calls->insn, calls->nr_insns + 1, sizeof(*grown));
-	if (!grown)
+	insn = array_more(calls->insn, calls->nr_insns);
+	if (!insn)
 		return -ENOMEM;
-	calls->insn = grown;
-	insn = &grown[calls->nr_insns];
-	*insn = (struct tree_insn){ .insn = &calls->trace->insn[traced] };
+	insn->insn = &calls->trace->insn[traced];
 	err = func_at(calls, insn->insn->address, &insn->func);
 	if (err)
 		return err;
@@ -206,12 +200,11 @@ static int push_node(struct walk *w, size_t step, unsigned int func, enum node_h
 {
 	struct call_tree *tree = w->tree;
 	bool is_root = !tree->nr_nodes;
-	int err = make_room((void **)&tree->node, tree->nr_nodes, &w->nodes_room,
-			    sizeof(*tree->node));
+	struct node *node = array_more(tree->node, tree->nr_nodes);
 
-	if (err)
-		return err;
-	tree->node[tree->nr_nodes] = (struct node){
+	if (!node)
+		return -ENOMEM;
+	*node = (struct node){
 		.func = func, .parent = is_root ? -1 : (int)w->now, .how = how, .first = step,
 		.depth = is_root ? 0 : node_now(w)->depth + 1, .now = func,
 		.frame = w->depth - 1,
@@ -348,12 +341,10 @@ static void find_frame(const struct walk *w, size_t step, bool code, struct even
 static struct event *add_event(struct walk *w)
 {
 	struct call_tree *tree = w->tree;
+	struct event *event = array_more(tree->event, tree->nr_events);
 
-	if (make_room((void **)&tree->event, tree->nr_events, &w->events_room,
-		      sizeof(*tree->event)))
-		return NULL;
-	tree->event[tree->nr_events] = (struct event){ 0 };
-	return &tree->event[tree->nr_events++];
+	tree->nr_events += !!event;
+	return event;
 }
 
 static void describe_entry(const struct walk *w, size_t step, unsigned int func,
@@ -546,7 +537,6 @@ static int add_phase(struct walk *w, size_t step, size_t node)
 	bool is_site = node == 0 && w->calls->site &&
 		       insn_of_step(w, step)->insn->address == w->calls->site &&
 		       step == tree->hit_first;
-	int err;
 
 	phase_of(w, node, &phase);
 	if (is_site)
@@ -555,10 +545,12 @@ static int add_phase(struct walk *w, size_t step, size_t node)
 		last->end++;
 		return 0;
 	}
-	err = make_room((void **)&tree->phase, tree->nr_phases, &w->phases_room, sizeof(phase));
-	if (!err)
-		tree->phase[tree->nr_phases++] = phase;
-	return err;
+	last = array_more(tree->phase, tree->nr_phases);
+	if (!last)
+		return -ENOMEM;
+	*last = phase;
+	tree->nr_phases++;
+	return 0;
 }
 
 static int find_phases(struct walk *w)
