@@ -79,10 +79,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "[MECHANISM] [SITE...]", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("[MECHANISM] [SITE...]");
 
 /* Return: 0 also if the site is refused; an error ends the whole. */
 static int add_site(struct added *added, const char *site)

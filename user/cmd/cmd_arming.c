@@ -74,9 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-};
+static const struct argp argp = CMD_ARGP(NULL);
 
 /* Instructions of a function that a jump serves; none if there are too few. */
 static int choose_in(struct arming *a, uint64_t function, struct ktramp_scan_insn *insns)

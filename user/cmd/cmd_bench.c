@@ -149,9 +149,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-};
+static const struct argp argp = CMD_ARGP(NULL);
 
 static int add_row(struct rows *rows, const struct ktramp_mechanism_info *mechanism,
 		   const struct ktramp_target_info *target, uint32_t handler)

@@ -139,10 +139,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "SITE OBJECT", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("SITE OBJECT");
 
 /* ---- records ---- */
 

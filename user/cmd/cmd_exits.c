@@ -165,11 +165,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-	.args_doc = "daemon\nrun ID [--] CMD [ARG...]\nadopt ID PID [ID PID...]\n"
-		    "status ID\nlist\nunload",
-};
+static const struct argp argp = CMD_ARGP(
+	"daemon\nrun ID [--] CMD [ARG...]\nadopt ID PID [ID PID...]\n"
+	"status ID\nlist\nunload");
 
 /* The exits of what is watched would be lost, and nobody told. */
 static int unload(const struct exits *exits, const struct options *opts)

@@ -50,10 +50,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("FILE...");
 
 int cmd_history(int argc, char **argv)
 {

@@ -163,11 +163,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-	.args_doc = "list\nshow N [STEP]\ncheck N [STEP] ANSWER\nrun N [STEP]\nforget N\n"
-		    "files N\nfigures N",
-};
+static const struct argp argp = CMD_ARGP(
+	"list\nshow N [STEP]\ncheck N [STEP] ANSWER\nrun N [STEP]\nforget N\n"
+	"files N\nfigures N");
 
 /* ---- list ---- */
 

@@ -166,9 +166,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-};
+static const struct argp argp = CMD_ARGP(NULL);
 
 /* Small pages, each with something in it: what a process that has been at work looks like. */
 static int use_memory(unsigned int mib)

@@ -106,10 +106,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "SITE\n--all", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("SITE\n--all");
 
 int cmd_plan(int argc, char **argv)
 {

@@ -42,9 +42,7 @@ static error_t parse(int key, char *arg __unused, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .doc = doc, .children = out_children,
-};
+static const struct argp argp = CMD_ARGP(NULL);
 
 static const char *mechanism_name(const struct dev *dev, uint32_t mechanism)
 {

@@ -83,10 +83,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "SITE COMMAND [ARG...]", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("SITE COMMAND [ARG...]");
 
 static int complain(const char *what, int err, const char *why)
 {

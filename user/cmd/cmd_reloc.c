@@ -92,10 +92,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "OBJECT", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("OBJECT");
 
 /* ---- what libbpf says ---- */
 

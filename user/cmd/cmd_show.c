@@ -95,10 +95,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "SITE MECHANISM", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("SITE MECHANISM");
 
 static int complain(const char *what, int err, const char *why)
 {

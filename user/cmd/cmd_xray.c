@@ -111,10 +111,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc,
-	.children = out_children,
-};
+static const struct argp argp = CMD_ARGP("FILE...");
 
 /* A trace, and the call of it that is wanted; complains. */
 static int load(const struct options *opts, const char *name, json_t **trace, const json_t **call)

@@ -28,7 +28,7 @@ bool ksym_parse(char *line, struct ksym_line *sym)
 		return false;
 	sym->type = tolower((unsigned char)rest[1]);
 	sym->name = rest + 3;
-	rest[3 + strcspn(rest + 3, " \n")] = '\0';
+	rest[3 + strcspn(rest + 3, "\n ")] = '\0';
 	module = strchr(rest + 3, '\t');
 	sym->module = "";
 	if (module) {

@@ -84,7 +84,14 @@ int cmd_lab(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
-extern const struct argp_child out_children[];	/* of every subcommand's argp: --json */
+extern const struct argp_child out_children[];	/* --json */
+
+/* A subcommand's argp: its options, parse() and doc. */
+#define CMD_ARGP(args)	{							\
+	.options = options, .parser = parse, .args_doc = args, .doc = doc,	\
+	.children = out_children,						\
+}
+
 
 /* What a program wants to know of an error, besides the sentence. */
 struct refusal {
