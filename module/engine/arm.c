@@ -166,7 +166,7 @@ static void look_for_kprobes(const struct ktramp_set *set, unsigned long reach)
 
 /* ---- arming ---- */
 
-/* May it be armed, as far as it tells itself? */
+/* Checks that need only this probe. */
 static int check_ready(const struct ktramp_probe *p, struct ktramp_refusal *r)
 {
 	if (p->state == KTRAMP_STUCK)
