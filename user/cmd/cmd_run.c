@@ -61,9 +61,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opts = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = NULL;
-		return 0;
 	case 'o':
 		opts->output = arg;
 		return 0;
@@ -84,10 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &out_argp, 0, NULL, 0 }, { } };
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "COMMAND [ARG...]", .doc = doc,
-	.children = children,
+	.children = out_children,
 };
 
 /* ---- starting ---- */

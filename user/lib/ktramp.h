@@ -84,7 +84,8 @@ int cmd_lab(int argc, char **argv);
 
 /* out.c: data goes to stdout, talk to stderr. */
 extern bool out_json;
-extern const struct argp_child out_children[];	/* --json */
+extern const struct argp out_argp;		/* --json */
+extern const struct argp_child out_children[];	/* that, as a child of every argp */
 
 /* A subcommand's argp: its options, parse() and doc. */
 #define CMD_ARGP(args)	{							\

@@ -228,5 +228,5 @@ static const struct argp_option out_options[] = {
 	{ }
 };
 
-static const struct argp out_argp = { .options = out_options, .parser = parse_out };
+const struct argp out_argp = { .options = out_options, .parser = parse_out };
 const struct argp_child out_children[] = { { &out_argp, 0, NULL, 0 }, { } };
