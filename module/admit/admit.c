@@ -51,6 +51,8 @@ static const char * const direct[] = {
 	"__x86_return_thunk",
 	"__x86_indirect_thunk_array",
 	"entry_untrain_ret",
+	"call_depth_return_thunk",
+	"its_return_thunk",
 	"retbleed_return_thunk",
 	"retbleed_untrain_ret",
 	"srso_return_thunk",
@@ -96,11 +98,17 @@ static const char * const by_notifier[] = {
 #endif
 };
 
-/* gcc's copy of a function, as name.constprop.0, runs where the function would. */
+/*
+ * gcc's copy of a function, as name.constprop.0, runs where the function would. Of what early
+ * code calls as well, 7.x has an alias of the same address, __pi_name, which kallsyms may tell.
+ */
 static bool is_listed(const char *name, const char * const *list, size_t nr)
 {
-	size_t i, len = strcspn(name, ".");
+	size_t i, len;
 
+	if (strstarts(name, "__pi_"))
+		name += strlen("__pi_");
+	len = strcspn(name, ".");
 	for (i = 0; i < nr; i++)
 		if (!strncmp(name, list[i], len) && !list[i][len])
 			return true;
