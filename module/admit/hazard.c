@@ -172,8 +172,9 @@ static const char * const offline[] = {
 
 /*
  * What runs between an int3 that enters by the notifier and our handler, once somebody traces a
- * function on that way (by_notifier in admit.c), or an event of it: ftrace and whom it calls. Some of them soon know that they have been entered again, most before
- * that. Found likewise, with tracers on.
+ * function on that way (by_notifier in admit.c), or an event of it: ftrace and whom it calls.
+ * Some of them soon know that they have been entered again. Found by tracing hits, with tracers
+ * on.
  */
 static const char * const tracing[] = {
 	/* whom ftrace's trampolines call */
