@@ -56,7 +56,7 @@ $(HOST_OUT)/program_test: tests/host/program_test.c $(HOST_PLAN_DEPS) | $(HOST_O
 
 # The command's loader and libbpf itself, both watched by the sanitizers.
 HOST_OBJECT_SRCS := tests/host/object_test.c tests/host/object_change.c tests/host/fake_bpf.c \
-	user/cmd/cmd_reloc.c user/lib/host.c user/lib/out.c \
+	user/cmd/cmd_reloc.c user/lib/host.c user/lib/names.c user/lib/out.c \
 	$(addprefix user/bpf/,bpf.c bpf_btf.c bpf_check.c bpf_check_btf.c bpf_dump.c bpf_object.c)
 
 $(HOST_OUT)/object_test: $(HOST_OBJECT_SRCS) tests/host/object_change.h tests/host/fake_bpf.h \
