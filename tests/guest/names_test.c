@@ -216,7 +216,8 @@ TEST_F_TIMEOUT(names, of_several_functions_are_kept_apart_by_each_command, 120)
 	for (i = 0; i < nr_symbols; i += n) {
 		n = group(i);
 		snprintf(text, sizeof(text), "%s,2", symbols[i].name);
-		if (n == 2 && !ask(self->fd, text, &site)) {
+		/* A long name leaves no room for both addresses. */
+		if (n == 2 && strlen(symbols[i].name) < 20 && !ask(self->fd, text, &site)) {
 			snprintf(line, sizeof(line), "ktramp plan %s --json", site.site);
 			kt_shell(line, &self->o);
 			if (!self->o.status &&
