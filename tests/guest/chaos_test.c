@@ -34,7 +34,6 @@
 #define TRACING		"/sys/kernel/tracing/"
 #define WORKLOAD	"/tests/workload"
 #define SHARED		"/tmp/workload"
-#define TEXT_BASE	0xffffffff80000000ULL
 
 #define FUNCTIONS_MAX	100000
 #define BATCH		100
@@ -107,7 +106,7 @@ static unsigned char *read_text(void)
 	ssize_t n = 1;
 
 	while (text && fd >= 0 && done < size && n > 0) {
-		n = pread(fd, text + done, size - done, text_start + done - TEXT_BASE);
+		n = pread(fd, text + done, size - done, text_start + done - KT_TEXT_BASE);
 		done += n > 0 ? n : 0;
 	}
 	close(fd);

@@ -25,6 +25,7 @@
 
 /* Of a module of the tests, tests/module/window.c. */
 #define KT_WINDOW	"/dev/ktramp_window"
+#define KT_TEXT_BASE	0xffffffff80000000ULL	/* where what it shows begins */
 
 /* What a command did. */
 struct kt_output {

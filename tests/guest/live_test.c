@@ -34,7 +34,6 @@
 #include "kt.h"
 #include "workload.h"
 
-#define TEXT_BASE	0xffffffff80000000	/* where what the window shows begins */
 #define SHARED		"/tmp/workload"
 #define PROGRAM		"/tests/workload"
 
@@ -139,7 +138,7 @@ struct snapshot {
 static bool read_text(uint64_t address, void *bytes, size_t size)
 {
 	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
-	off_t at = address - TEXT_BASE;
+	off_t at = address - KT_TEXT_BASE;
 	size_t done = 0;
 	ssize_t n;
 
