@@ -55,6 +55,9 @@ static __always_inline bool is_own(void)
 {
 	struct bpf_pidns_info ids = {};
 
+	/* A kernel without pid namespaces. */
+	if (!own_ino)
+		return bpf_get_current_pid_tgid() >> 32 == own_tgid;
 	return !bpf_get_ns_current_pid_tgid(own_dev, own_ino, &ids, sizeof(ids)) &&
 	       ids.tgid == own_tgid;
 }

@@ -473,9 +473,10 @@ static int report(struct trace *t)
 /* Its namespace, and its number there. */
 static int set_own(struct trace *t)
 {
-	struct stat ns;
+	struct stat ns = { 0 };
 
-	if (stat("/proc/self/ns/pid", &ns)) {
+	/* A kernel without CONFIG_PID_NS has the others only. */
+	if (stat("/proc/self/ns/pid", &ns) && (errno != ENOENT || access("/proc/self/ns", F_OK))) {
 		p_err("cannot tell this command's own hits: /proc/self/ns/pid: %s; is /proc "
 		      "mounted?", strerror(errno));
 		return -errno;
