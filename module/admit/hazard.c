@@ -10,6 +10,7 @@
  * nothing. tests/guest/hazard_test.c puts a breakpoint in all that is let through, and makes a
  * kernel do what is told here; tests/xray traces what runs before a handler.
  */
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 
