@@ -6,7 +6,7 @@
  * Arming a jump:
  *   (0) if it has a springboard: the jump there, in padding that nobody executes
  *   (1) make the int3 at the site known to trap.c, lead exc_int3() to it if it is the first
- *       (hook.c), and sync: no CPU takes the old way there any more, and none holds anything older of
+ *       (hook.c), and sync: no CPU takes the old way there any more, none holds anything older of
  *       the slot, detour or springboard than what was built there. Of slot and detour it is
  *       caution: so far each enters them by an IRET, which serialises
  *   (2) int3 over byte 0
@@ -25,7 +25,7 @@
  * the comparison in front of (0) to (3), and from another in front of (5) to (8): not during (4),
  * because what they patch may not wait for tasks-RCU. Disarming is the mirror image, under the
  * same locks from the comparison to (15), and again for (17):
- *   (9) as (1), with a sync, and int3 over byte 0, (10) sync, (11) the other original bytes, (12) sync,
+ *   (9) as (1), with a sync, and int3 over byte 0, (10) sync, (11) other original bytes, (12) sync,
  *   (13) the original byte 0, (14) sync, which also waits for every #BP handler that is
  *   under way, (15) trap.c forgets the int3, and exc_int3() is the kernel's again if it was the
  *   last. A springboard then waits for (16) tasks-RCU: a
@@ -172,7 +172,8 @@ static int check_ready(const struct ktramp_probe *p, struct ktramp_refusal *r)
 	if (p->state == KTRAMP_STUCK)
 		return ktramp_refuse(r, -EILSEQ, KTRAMP_R_NOT_OURS,
 				     "someone else patched over this probe; it cannot be armed");
-	if (ktramp_probe_runs_program(p) && !p->bpf->prog && !ktramp_mechanism(p->mechanism)->libbpf)
+	if (ktramp_probe_runs_program(p) && !p->bpf->prog &&
+	    !ktramp_mechanism(p->mechanism)->libbpf)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_NO_PROGRAM,
 				     "the probe has no BPF program to run (KTRAMP_IOC_BPF)");
 	return 0;
@@ -310,7 +311,7 @@ static int make_known(struct ktramp_probe *p, struct ktramp_refusal *r)
 	unhash(p);
 	restore_padding(p);
 	return err == -EILSEQ ? ktramp_refuse(r, err, KTRAMP_R_NOT_OURS,
-					      "somebody else has rewritten exc_int3(), where breakpoints come to ktramp") :
+					      "somebody else has rewritten exc_int3()") :
 				err;
 }
 

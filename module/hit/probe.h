@@ -92,7 +92,8 @@ struct ktramp_springboard {
  * @emu: operands of the emulation (int3-emulate)
  * @stat: per-CPU counters
  * @regs: per-CPU registers of the last hit, %KTRAMP_REGS only
- * @bpf: the program, %KTRAMP_BPF and %KTRAMP_BPF_INLINE only, and not where it is attached from user space
+ * @bpf: the program, %KTRAMP_BPF and %KTRAMP_BPF_INLINE only, and not where user space
+ *	attaches it
  * @native: the kernel's own registration: mechanisms of %KTRAMP_KIND_KERNEL that are attached
  *	here. It is there as long as the probe, so that its counters can be read without a lock
  * @owner: the open file it belongs to, NULL with %KTRAMP_CREATE_KEEP

@@ -949,7 +949,8 @@ static const struct {
 	{ "ktramp bpf lea /tests/wrong.bpf.o --prog is_for_returns", "-m bpf-kretprobe", 1 },
 	/* A module's function, and no other module's of that name. */
 	{ "insmod /tests/modules/dummy.ko; ktramp bpf -m bpf-fentry dummy:dummy_xmit "
-	  "/tests/wrong.bpf.o --prog is_for_entries --seconds 1 && echo attached", "attached", 0, true },
+	  "/tests/wrong.bpf.o --prog is_for_entries --seconds 1 && echo attached",
+	  "attached", 0, true },
 	{ "insmod /tests/modules/loop.ko; ktramp bpf -m bpf-fentry loop:dummy_xmit "
 	  "/tests/wrong.bpf.o --prog is_for_entries --seconds 1", "loop:dummy_xmit", 1, true },
 	{ "rmmod dummy; rmmod loop; echo 2 >/proc/sys/kernel/kptr_restrict; "

@@ -54,8 +54,8 @@ static int read_text(struct text *text)
 
 	memset(text, 0, sizeof(*text));
 	for (unsigned int i = 0; i < ARRAY_SIZE(functions) && !err; i++)
-		if (addresses[i] && pread(fd, text->bytes[i], WATCHED, addresses[i] - KT_TEXT_BASE) !=
-		    WATCHED)
+		if (addresses[i] && pread(fd, text->bytes[i], WATCHED,
+					  addresses[i] - KT_TEXT_BASE) != WATCHED)
 			err = -EIO;
 	if (fd >= 0)
 		close(fd);

@@ -439,7 +439,8 @@ TEST_F_TIMEOUT(door, does_the_same_by_the_command, 120)
 static bool find_where_no_jump_fits(int fd, char *site, size_t size)
 {
 	static const char *const functions[] = {
-		"vfs_read", "vfs_write", "do_filp_open", "path_openat", "kmem_cache_free", "do_exit",
+		"vfs_read", "vfs_write", "do_filp_open", "path_openat", "kmem_cache_free",
+		"do_exit",
 		"handle_mm_fault", "schedule", "__schedule", "try_to_wake_up", "copy_process",
 	};
 

@@ -42,7 +42,7 @@ static const struct row {
 	enum kernel kernel;
 	__u8 tf_shadow, tf_db, jump_bp;
 } rows[] = {
-	/*                        emul  tf    int3  boost jump  kprobe     tf: shadow, db; jump: bp */
+	/*                        emul  tf    int3  boost jump  kprobe   tf: shadow, db; jump: bp */
 	{ "lea",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "nop",                 0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },
 	{ "push",                0,    0,    0,    0,    0,    OPTIMIZES, 0, 1 },

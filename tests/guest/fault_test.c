@@ -501,7 +501,7 @@ FIXTURE_TEARDOWN(fresh_module)
 {
 }
 
-TEST_F_TIMEOUT(fresh_module, fails_cleanly_whatever_allocation_fails, 400)
+TEST_F_TIMEOUT(fresh_module, fails_cleanly_whatever_allocation_fails, 1200)
 {
 	struct subject s = {
 		.mechanism = KTRAMP_JUMP, .handler = KTRAMP_COUNT, .site = "vfs_read",

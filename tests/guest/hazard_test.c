@@ -161,7 +161,7 @@ static const char *const bare[] = {
 	"identity_mapped", "virtual_mapped", "swap_pages", "core_restore_code",
 	"restore_registers", "wakeup_long64", "do_suspend_lowlevel", "machine_kexec",
 	"start_secondary", "cpu_init_exception_handling", "cr4_init", "load_current_idt",
-	"native_play_dead", "return_to_handler",
+	"native_play_dead",
 };
 
 TEST_F_TIMEOUT(hazard, nothing_that_runs_without_an_idt_takes_a_probe, 120)

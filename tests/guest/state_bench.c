@@ -163,7 +163,8 @@ void bench_draw(struct bench *b, uint64_t number)
 			  cell_address(b, number % STATE_CELLS), &item->code))
 		;
 	for (unsigned int i = 0; i < ALL_WAYS; i++) {
-		item->handler[i] = i == DRAWN && rng_below(&rng, 2) ? KTRAMP_BPF_INLINE : ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
+		item->handler[i] = i == DRAWN && rng_below(&rng, 2) ? KTRAMP_BPF_INLINE :
+				   ways[i].handler ?: drawn_handlers[rng_below(&rng, NR_DRAWN)];
 		/* Asking for the process takes other code; the inline counter cannot. */
 		if (item->handler[i] != KTRAMP_COUNT_INLINE && !rng_below(&rng, 4))
 			item->pid[i] = getpid();
@@ -264,8 +265,13 @@ static int give_drawn(struct bench *b, struct item *item)
 	static char log[4096];
 	int err;
 
-	program_draw(&rng, item->place, &b->maps, &item->program);
-	bpf.prog_fd = program_load(&item->program, NULL, 0);
+	/* What the verifier refuses, arithmetic on the context in the main, is drawn again. */
+	for (unsigned int tries = 0; tries < 8; tries++) {
+		program_draw(&rng, item->place, &b->maps, &item->program);
+		bpf.prog_fd = program_load(&item->program, NULL, 0);
+		if (bpf.prog_fd != -EACCES)
+			break;
+	}
 	if (bpf.prog_fd < 0) {
 		program_load(&item->program, log, sizeof(log));
 		printf("# a program does not load: %s\n", log);

@@ -247,7 +247,7 @@ static bool has_series(const char *release, const char *series, size_t length)
 	return !strncmp(release, series, length) && !strchr("0123456789", release[length]);
 }
 
-/* "6.12", as qemu/kernel takes it; where two kernels have that, "6.12+deb13", or the whole release. */
+/* "6.12", as qemu/kernel takes it; where two have that, "6.12+deb13", or the whole release. */
 static void heading(const struct history *history, size_t kernel, char *buf, size_t size)
 {
 	const char *release = history->kernel[kernel], *debian = strchr(release, '+');

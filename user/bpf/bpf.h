@@ -42,7 +42,7 @@ struct bpf_probe {
 };
 
 int bpf_probe_make(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
-		   uint32_t handler, const char *site, bool keep, uint32_t pid);	/* complains */
+		   uint32_t handler, const char *site, bool keep, uint32_t pid); /* complains */
 /* Of one that need not be there; does not complain of the site. */
 int bpf_probe_try(struct bpf_probe *probe, const struct dev *dev, const char *mechanism,
 		  const char *site, uint32_t pid);

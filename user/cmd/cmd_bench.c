@@ -46,7 +46,8 @@ static const struct argp_option options[] = {
 	  "Measure this one only; may be repeated. Default: all", 0 },
 	{ "target", 't', "TARGET", 0, "Probe this target, or 'all' of them; may be repeated. "
 	  "Default: each mechanism's own", 0 },
-	{ "handler", 'H', "HANDLER", 0, "Run 'count', 'count-inline', 'regs', 'bpf' or 'bpf-inline' at a hit; "
+	{ "handler", 'H', "HANDLER", 0,
+	  "Run 'count', 'count-inline', 'regs', 'bpf' or 'bpf-inline' at a hit; "
 	  "may be repeated. Default: count, or bpf where there is no other", 0 },
 	{ "hits", OPT_HITS, "N", 0, "Calls in one measured loop. Default: 2000", 0 },
 	{ "repeat", OPT_REPEAT, "N", 0, "Measured loops of each kind. Default: 5, or 100 where "
@@ -94,7 +95,8 @@ static void add_handler(struct argp_state *state, struct options *opts, const ch
 	uint32_t handler = handler_number(name);
 
 	if (!handler)
-		argp_error(state, "no handler '%s'; there are count, count-inline, regs, bpf and bpf-inline",
+		argp_error(state,
+			   "no handler '%s'; say count, count-inline, regs, bpf or bpf-inline",
 			   name);
 	for (unsigned int i = 0; i < opts->nr_handlers; i++)
 		if (opts->handlers[i] == handler)

@@ -477,7 +477,8 @@ static int ioctl_of_ours(struct run *run, const struct run_task *task, struct ru
 	case PERF_EVENT_IOC_QUERY_BPF:
 		return -EINVAL;
 	default:
-		err = hand_over(run, task, p, fd, args[0], "the command wants what only perf events can");
+		err = hand_over(run, task, p, fd, args[0],
+				"the command wants what only perf events can");
 		return err ? err : LET_KERNEL;
 	}
 }
