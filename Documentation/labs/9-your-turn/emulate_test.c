@@ -11,7 +11,8 @@
 
 /* ---- what emulate.c has of the kernel; the headers that it includes are empty here ---- */
 
-#define NOKPROBE_SYMBOL(_fn)	struct nokprobe_##_fn
+#define noinstr
+#define noinstr
 #define nokprobe_inline		inline __attribute__((always_inline))
 #define INT3_INSN_OPCODE	0xcc
 
