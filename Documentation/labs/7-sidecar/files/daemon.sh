@@ -25,6 +25,8 @@ tell)
 kill) kill -9 "$(cat /tmp/daemon)" ;;
 unload)
 	kill -9 "$(cat /tmp/daemon)" 2>/dev/null || true
+	# Its lock goes a moment after it.
+	sleep 1
 	ktramp exits unload
 	rm -rf /run/ktramp-exits
 	;;
