@@ -49,7 +49,7 @@
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
 #include <linux/objtool.h>
 #else
-#define ANNOTATE_NOCFI_SYM(sym)		static_assert(sizeof(&(sym)))
+#define ANNOTATE_NOCFI_SYM(sym)		static_assert(!__same_type(sym, void))
 #endif
 
 #ifdef CONFIG_FPROBE

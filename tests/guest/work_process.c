@@ -206,7 +206,7 @@ static enum outcome scheduling(void)
 	for (int i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); i++) {
 		CPU_ZERO(&set);
 		CPU_SET(i, &set);
-		/* CPUs may come and go meanwhile: who ran on one that went has all of them again. */
+		/* CPUs may come and go: who ran on one that went may run on all again. */
 		if (sched_setaffinity(0, sizeof(set), &set)) {
 			MUST(errno == EINVAL && i);
 			continue;
