@@ -14,6 +14,7 @@
 #include "engine/create.h"
 #include "engine/registry.h"
 #include "hit/trap.h"
+#include "kernel/active.h"
 #include "kernel/blacklist.h"
 #include "kernel/namesake.h"
 #include "kernel/patchers.h"
@@ -90,6 +91,8 @@ static int __init ktramp_init(void)
 		err = ktramp_patchers_init();
 	if (!err)
 		err = ktramp_hotplug_init();
+	if (!err)
+		err = ktramp_active_init();
 	if (!err)
 		err = ktramp_blacklist_init();
 	if (err)

@@ -4,13 +4,17 @@
  *
  * A program of type kprobe relies on what trace_call_bpf() does for it. And it relies on not
  * being hit inside another program or inside the bpf() system call: either may hold the lock of
- * a map that the program is about to take. The kernel counts both in bpf_prog_active, which
- * modules cannot see. Two marks in the current task show the same, while preemption is off:
- *   - bpf_ctx is set while our programs run, and the kernel's kprobe, tracepoint, fentry
- *     and cgroup programs;
- *   - migration is disabled while the system call works on a map
- *     (bpf_disable_instrumentation()), and while most programs run.
- * A hit that finds either is not handled but counted.
+ * a map that the program is about to take. Three marks show that, while preemption is off:
+ *   - the task's bpf_ctx is set while our programs run, and the kernel's kprobe, tracepoint,
+ *     fentry and cgroup programs;
+ *   - its migration is disabled while the system call works on a map
+ *     (bpf_disable_instrumentation()), and while most programs run;
+ *   - the CPU's bpf_prog_active (kernel/active.c) is not 0 in the system call, and while the
+ *     kernel's kprobe, tracepoint and perf event programs run: those of a perf event, which may
+ *     be an NMI's, leave no other mark.
+ * A hit that finds one is not handled but counted. Likewise the kernel's programs look at
+ * bpf_prog_active alone, so it is raised around ours. That takes four instructions, which
+ * programs that take no lock are spared in a detour (hit/program.c).
  */
 #include <linux/filter.h>
 #include <linux/kprobes.h>
@@ -22,6 +26,7 @@
 #include <asm/syscall.h>
 
 #include "hit/bpf.h"
+#include "kernel/active.h"
 #include "kernel/compat.h"
 
 #if KTRAMP_HAS_BPF_CTX
@@ -30,14 +35,16 @@
 
 /*
  * Disabled migration says that bpf() is working on a map. It says nothing on PREEMPT_RT, where
- * each spinlock disables migration, and on UP kernels, which never disable it. There, every hit
- * inside the bpf() system call is skipped.
+ * each spinlock disables migration, and on UP kernels, which never disable it. If there is no
+ * bpf_prog_active either, every hit inside the bpf() system call is skipped there.
  */
 static __always_inline bool may_hold_map(const struct task_struct *task)
 {
 #if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT)
 	return task->migration_disabled;
 #else
+	if (ktramp_active)
+		return false;
 	long nr = task_pt_regs((struct task_struct *)task)->orig_ax;
 
 	return nr == __NR_bpf || (IS_ENABLED(CONFIG_IA32_EMULATION) && nr == KTRAMP_NR_IA32_BPF);
@@ -52,7 +59,8 @@ DEFINE_PER_CPU(int, ktramp_bpf_depth) = -1;
 
 static __always_inline bool may_nest(const struct task_struct *task)
 {
-	return this_cpu_read(ktramp_bpf_depth) || task->bpf_ctx || may_hold_map(task);
+	return this_cpu_read(ktramp_bpf_depth) || task->bpf_ctx || may_hold_map(task) ||
+	       (ktramp_active && this_cpu_read(*ktramp_active));
 }
 
 /*
@@ -79,6 +87,8 @@ static __always_inline __nocfi void run(struct pt_regs *regs, struct ktramp_bpf_
 	bpf_func_t func = READ_ONCE(b->func);
 
 	WRITE_ONCE(task->bpf_ctx, &b->run.run_ctx);
+	if (ktramp_active)
+		this_cpu_inc(*ktramp_active);
 	this_cpu_inc(b->stat->hits);
 	if (IS_ENABLED(CONFIG_PROVE_RCU))
 		rcu_read_lock();
@@ -88,6 +98,8 @@ static __always_inline __nocfi void run(struct pt_regs *regs, struct ktramp_bpf_
 		func(regs, second);
 	if (IS_ENABLED(CONFIG_PROVE_RCU))
 		rcu_read_unlock();
+	if (ktramp_active)
+		this_cpu_dec(*ktramp_active);
 	WRITE_ONCE(task->bpf_ctx, NULL);
 }
 
@@ -95,6 +107,12 @@ static __always_inline void miss(const struct ktramp_bpf_handler *b)
 {
 	this_cpu_inc(b->stat->missed);
 	this_cpu_inc(b->stat->recursed);
+}
+
+static __always_inline void enter(void)
+{
+	preempt_disable_notrace();
+	this_cpu_inc(ktramp_bpf_depth);
 }
 
 static __always_inline void leave(void)
@@ -141,8 +159,7 @@ notrace void ktramp_handle_bpf(struct pt_regs *regs, struct ktramp_bpf_handler *
 {
 	struct task_struct *task;
 
-	preempt_disable_notrace();
-	this_cpu_inc(ktramp_bpf_depth);
+	enter();
 	task = current;
 	if (KTRAMP_IDLE_IS_TRACED && unlikely(task->flags & PF_IDLE))
 		return handle_idle(regs, b);
@@ -192,12 +209,30 @@ void ktramp_bpf_free(struct ktramp_bpf_handler *b)
 }
 
 /*
+ * Maps whose locks are taken without a try, also in an NMI (bpf_lru_list.c, lpm_trie.c): they rely
+ * on bpf_prog_active alone. Hashes have a mark of their own (map_locked), rings, queues and free
+ * lists a try, local storages both.
+ */
+static bool relies_on_active(const struct bpf_map *map)
+{
+	if (map->inner_map_meta)
+		map = map->inner_map_meta;
+	return map->map_type == BPF_MAP_TYPE_LRU_HASH ||
+	       map->map_type == BPF_MAP_TYPE_LRU_PERCPU_HASH ||
+	       map->map_type == BPF_MAP_TYPE_LPM_TRIE;
+}
+
+/*
  * The ring buffer's lock sleeps on PREEMPT_RT until 6.12, 8b62645b09f8 ("bpf: Use
  * raw_spinlock_t in ringbuf"). A tail call can lead to any program, also to one that
  * overrides the function's return.
  */
 static int check_map(const struct bpf_map *map, struct ktramp_refusal *r)
 {
+	if (!ktramp_active && relies_on_active(map))
+		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+				     "map '%s' has locks that a program in an NMI would wait for: this kernel hides bpf_prog_active; a plain hash will do",
+				     map->name);
 	if (map->map_type == BPF_MAP_TYPE_PROG_ARRAY)
 		return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
 				     "map '%s' is for tail calls, which may lead to bpf_override_return()",

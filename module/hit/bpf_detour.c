@@ -13,7 +13,8 @@
  *       in the gaps and below.
  *   (d) The guard: preemption is turned off, and a hit inside of another one is counted and not
  *       handled (ktramp_bpf_depth). With functions to call, bpf_ctx and migration are looked at
- *       as ktramp_handle_bpf() does, and bpf_ctx is set.
+ *       as ktramp_handle_bpf() does, and bpf_ctx is set. If one of them may take a lock,
+ *       bpf_prog_active is looked at, and raised.
  *   (e) The hit is counted and the program called, behind its nops.
  *   (f) All that in reverse.
  * A program without a guard may be interrupted, preempted and migrated: it reads no register
@@ -36,6 +37,7 @@
 #include "hit/emit.h"
 #include "hit/handler.h"
 #include "hit/probe.h"
+#include "kernel/active.h"
 #include "kernel/compat.h"
 #include "plan/ebpf.h"
 
@@ -405,6 +407,12 @@ static void emit_ask_idle(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 	emit_jcc(d, e, CC_NE, KTRAMP_L_LEAVE_TO_C);
 }
 
+/* Do the kernel's own programs need to know that it runs, and it of them? */
+static bool is_active(const struct ktramp_bpf_draft *d)
+{
+	return has_environment(d->shape) && d->shape->locks && ktramp_active;
+}
+
 static void emit_environment(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 {
 	const u32 bpf_ctx = offsetof(struct task_struct, bpf_ctx);
@@ -420,6 +428,13 @@ static void emit_environment(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 	ktramp_emit(e, 0x00);
 	emit_jcc(d, e, CC_NE, KTRAMP_L_MISS);
 #endif
+	if (is_active(d)) {
+		ktramp_emit(e, 0x65, 0x83, 0x3c, 0x25);	/* cmpl $0, %gs:bpf_prog_active */
+		emit_abs(e, percpu_addr(ktramp_active));
+		ktramp_emit(e, 0x00);
+		emit_jcc(d, e, CC_NE, KTRAMP_L_MISS);
+		emit_step(e, 0, false, percpu_addr(ktramp_active));
+	}
 	ktramp_emit_mov(e, RDI, (unsigned long)&d->p->bpf->run.run_ctx);
 	ktramp_emit(e, 0x48, 0x89);			/* mov %rdi, bpf_ctx(%scratch) */
 	emit_at(e, RDI, d->scratch, bpf_ctx);
@@ -439,6 +454,8 @@ static void emit_enter(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 
 static void emit_leave(struct ktramp_bpf_draft *d, struct ktramp_emit *e)
 {
+	if (is_active(d))
+		emit_step(e, 1, false, percpu_addr(ktramp_active));
 	if (has_environment(d->shape)) {
 		emit_current(e, d->scratch);
 		ktramp_emit(e, 0x48, 0xc7);		/* movq $0, bpf_ctx(%scratch) */
@@ -505,6 +522,7 @@ bool ktramp_probe_is_tailored(const struct ktramp_probe *p)
 	     IS_ENABLED(CONFIG_PROVE_RCU) || IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC)))
 		return false;
 	return reaches(shape->hook) && reaches(percpu_addr(&ktramp_bpf_depth)) &&
+	       reaches(percpu_addr(ktramp_active)) &&
 	       reaches(percpu_addr(KTRAMP_CURRENT_TASK)) &&
 	       reaches(percpu_addr(KTRAMP_PREEMPT_COUNT));
 }

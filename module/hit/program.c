@@ -61,14 +61,43 @@ static const char *const parameterless[] = {
 	"bpf_ktime_get_tai_ns", "bpf_jiffies64", "bpf_user_rnd_u32",
 };
 
-static bool takes_none(const struct bpf_insn *call)
+static bool calls_one_of(const struct bpf_insn *call, const char *const *names, size_t nr)
 {
 	char name[KSYM_SYMBOL_LEN];
 
 	if (call->src_reg)
 		return false;
 	sprint_symbol_no_offset(name, (unsigned long)__bpf_call_base + call->imm);
-	return match_string(parameterless, ARRAY_SIZE(parameterless), name) >= 0;
+	return match_string(names, nr, name) >= 0;
+}
+
+static bool takes_none(const struct bpf_insn *call)
+{
+	return calls_one_of(call, parameterless, ARRAY_SIZE(parameterless));
+}
+
+/* ---- functions that take no lock ---- */
+
+/* Besides those without parameters. A lookup is the map's own function after the rewriting. */
+static const char *const lockless[] = {
+	"bpf_get_current_comm", "bpf_get_stack_tp", "bpf_get_attach_cookie_trace",
+	"bpf_get_attach_cookie_pe", "bpf_get_func_ip_kprobe", "bpf_probe_read_kernel",
+	"bpf_probe_read_user", "bpf_probe_read_kernel_str", "bpf_probe_read_user_str",
+	"bpf_probe_read_compat", "bpf_probe_read_compat_str", "__htab_map_lookup_elem",
+	"htab_map_lookup_elem", "htab_lru_map_lookup_elem", "htab_percpu_map_lookup_elem",
+	"array_map_lookup_elem", "percpu_array_map_lookup_elem", "trie_lookup_elem",
+};
+
+/* Of functions of its own only the first is looked at: a call of the others may do anything. */
+static bool may_lock(const struct bpf_prog *func)
+{
+	const struct bpf_insn *insn;
+
+	for (insn = func->insnsi; insn < func->insnsi + func->len; insn++)
+		if (insn->code == (BPF_JMP | BPF_CALL) && !takes_none(insn) &&
+		    !calls_one_of(insn, lockless, ARRAY_SIZE(lockless)))
+			return true;
+	return false;
 }
 
 /* ---- reading it ---- */
@@ -114,7 +143,9 @@ static int read_compiled(const struct ktramp_jited_code *code, struct ktramp_jit
 /* Its compiled code is not known, or nothing follows from it: as C calls any function. */
 static void call_in_c(struct ktramp_shape *shape, const char *why)
 {
-	*shape = (struct ktramp_shape){ .class = KTRAMP_BPF_FULL, .guard = true, .why = why };
+	*shape = (struct ktramp_shape){
+		.class = KTRAMP_BPF_FULL, .guard = true, .locks = true, .why = why,
+	};
 }
 
 static void choose(struct ktramp_shape *shape, const struct ktramp_ebpf *e,
@@ -181,6 +212,7 @@ int ktramp_program_shape(const struct bpf_prog *prog, bool reentrant, struct ktr
 		.entry = (unsigned long)func->bpf_func + j.entry,
 		.code = code,
 		.body = j.body,
+		.locks = may_lock(func),
 	};
 	choose(shape, &e, &j, reentrant);
 	/* Loads that may fault are known by their addresses: a copy of them is not. */

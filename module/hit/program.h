@@ -16,6 +16,7 @@ struct bpf_prog;
  * @class: &enum ktramp_bpf_class
  * @inlines: its body can stand in a detour
  * @guard: a second run of it on the same CPU, in the middle of it, must not be
+ * @locks: it calls functions that may take a map's lock: the kernel's programs are to know of it
  * @fields: bit n: it reads member n of its pt_regs
  * @clobbers: bit n: it may change GPR n
  * @hook: address of the nop that other programs are attached at; 0: nothing is known of its
@@ -30,6 +31,7 @@ struct ktramp_shape {
 	u8 class;
 	bool inlines;
 	bool guard;
+	bool locks;
 	u32 fields;
 	u16 clobbers;
 	unsigned long hook;

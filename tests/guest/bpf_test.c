@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -359,6 +362,133 @@ TEST_F(refuse, hits_inside_a_program)
 	EXPECT_EQ(0, inner.hits);
 	EXPECT_EQ(10, inner.recursed);
 	progs_bpf__destroy(skel);
+}
+
+/* ---- nesting with the kernel's own programs ---- */
+
+#define UPDATE	"htab_lru_map_update_elem"
+
+FIXTURE(nest) {
+	int fd, prog, id;
+	struct progs_bpf *ours, *theirs;
+	struct bpf_link *link;
+};
+
+/* A detour made for the program, and C. */
+FIXTURE_VARIANT(nest) {
+	unsigned int mechanism;
+};
+
+FIXTURE_VARIANT_ADD(nest, bpf_jump) { KTRAMP_BPF_JUMP };
+FIXTURE_VARIANT_ADD(nest, int3_boost) { KTRAMP_INT3_BOOST };
+
+FIXTURE_SETUP(nest)
+{
+	self->link = NULL;
+	self->theirs = NULL;
+	ASSERT_EQ(0, kt_pin(0));
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
+	self->ours = progs_load("update_lru", &self->prog);
+	ASSERT_NE(NULL, self->ours);
+}
+
+FIXTURE_TEARDOWN(nest)
+{
+	bpf_link__destroy(self->link);
+	progs_bpf__destroy(self->theirs);
+	progs_bpf__destroy(self->ours);
+	close(self->fd);
+}
+
+/* It would wait for the lock that ours holds, if it came while ours does. */
+TEST_F(nest, programs_of_the_kernel_s_kprobes_are_left_out_inside_ours)
+{
+	int target = kt_target_index(self->fd, "lea"), unused;
+	struct ktramp_bpf bpf;
+	struct ktramp_run run;
+	__u64 key = 1, value = 1;
+
+	self->id = create(self->fd, "lea", variant->mechanism);
+	ASSERT_LT(0, self->id);
+	ASSERT_EQ(0, progs_give(self->fd, self->id, self->prog, 0, &bpf)) TH_LOG("%s", bpf.why);
+	self->theirs = progs_load("count_first", &unused);
+	ASSERT_NE(NULL, self->theirs);
+	self->link = bpf_program__attach_kprobe(self->theirs->progs.count_first, false, UPDATE);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	ASSERT_EQ(0, kt_run(self->fd, target, self->id, 10, 0, &run));
+	EXPECT_EQ(10, run.hits);
+	EXPECT_EQ(0, run.wrong);
+	EXPECT_EQ(0, bpf_map_lookup_elem(bpf_map__fd(self->ours->maps.recent), &(__u64){ 7 },
+					 &value));
+	EXPECT_EQ(0, sum(bpf_map__fd(self->theirs->maps.counts), 0));
+	/* And the map is usable: nobody is left waiting for its locks. */
+	EXPECT_EQ(0, bpf_map_delete_elem(bpf_map__fd(self->ours->maps.recent), &(__u64){ 7 }));
+	EXPECT_EQ(0, bpf_map_update_elem(bpf_map__fd(self->ours->maps.recent), &key, &value, 0));
+}
+
+/* Of a perf event, as an NMI's: it sets no bpf_ctx, and disables no migration. */
+TEST_F_TIMEOUT(nest, ours_is_left_out_inside_a_perf_event_s_program, 120)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr), .type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK, .freq = 1, .sample_freq = 500,
+	};
+	volatile __u64 *on_event;
+	struct ktramp_probe_info probe;
+	struct ktramp_bpf bpf;
+	time_t since;
+	int event;
+
+	self->id = create(self->fd, UPDATE "+9", variant->mechanism);
+	if (self->id < 0)
+		self->id = create(self->fd, UPDATE "+5", variant->mechanism);
+	ASSERT_LT(0, self->id);
+	ASSERT_EQ(0, progs_give(self->fd, self->id, self->prog, 0, &bpf)) TH_LOG("%s", bpf.why);
+	ASSERT_EQ(0, kt_arm(self->fd, self->id));
+	self->theirs = progs_load("update_lru_on_event", &(int){ 0 });
+	ASSERT_NE(NULL, self->theirs);
+	event = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	ASSERT_LE(0, event);
+	self->link = bpf_program__attach_perf_event(self->theirs->progs.update_lru_on_event, event);
+	ASSERT_NE(NULL, self->link);
+	on_event = &self->theirs->bss->on_event;
+	for (since = time(NULL); *on_event < 20 && time(NULL) < since + 60;)
+		;
+	EXPECT_LE(20, *on_event);
+	EXPECT_EQ(0, bpf_link__destroy(self->link));
+	self->link = NULL;
+	ASSERT_EQ(0, kt_probe(self->fd, self->id, &probe));
+	EXPECT_EQ(0, probe.hits);
+	EXPECT_LE(20, probe.missed);
+	EXPECT_EQ(probe.missed, probe.recursed);
+}
+
+/* Where nothing shows what runs, a map is refused whose locks rely on it. */
+TEST_F_TIMEOUT(nest, maps_that_rely_on_it_are_refused_where_it_is_hidden, 120)
+{
+	int other;
+	struct progs_bpf *skel = progs_load("add_by_pid", &other);
+	struct ktramp_bpf bpf;
+
+	ASSERT_NE(NULL, skel);
+	close(self->fd);
+	ASSERT_EQ(0, kt_unload_module());
+	ASSERT_EQ(0, kt_load_module_with("locks=N"));
+	self->fd = kt_open();
+	self->id = create(self->fd, "lea", KTRAMP_INT3_BOOST);
+	EXPECT_LT(0, self->id);
+	EXPECT_EQ(-EOPNOTSUPP, progs_give(self->fd, self->id, self->prog, 0, &bpf));
+	EXPECT_EQ(KTRAMP_R_PROGRAM, bpf.reason);
+	EXPECT_NE(NULL, strstr(bpf.why, "'recent' has locks")) TH_LOG("%s", bpf.why);
+	EXPECT_EQ(0, progs_give(self->fd, self->id, other, 0, &bpf)) TH_LOG("%s", bpf.why);
+	progs_bpf__destroy(skel);
+	close(self->fd);
+	EXPECT_EQ(0, kt_unload_module());
+	EXPECT_EQ(0, kt_load_module());
+	self->fd = kt_open();
+	ASSERT_LE(0, self->fd);
 }
 
 /* ---- detours made for their program ---- */

@@ -201,6 +201,38 @@ int keep_stack(void *ctx)
 	return 0;
 }
 
+/* ---- a map whose locks have no try ---- */
+
+__u64 on_event;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, __u64);
+} recent SEC(".maps");
+
+static __always_inline int update_recent(void)
+{
+	__u64 key = 7, value = 1;
+
+	bpf_map_update_elem(&recent, &key, &value, BPF_ANY);
+	return 0;
+}
+
+SEC("?kprobe")
+int update_lru(void *ctx)
+{
+	return update_recent();
+}
+
+SEC("?perf_event")
+int update_lru_on_event(void *ctx)
+{
+	__sync_fetch_and_add(&on_event, 1);
+	return update_recent();
+}
+
 /* ---- what state_test's cells give it; the cookie is the number of one ---- */
 
 struct pt_regs seen_at[STATE_CELLS];
