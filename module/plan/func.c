@@ -127,15 +127,40 @@ static void mark_operands(struct ktramp_func *func)
 static void mark_branch(struct ktramp_func *func, const struct ktramp_thunks *thunks,
 			const struct ktramp_insn *insn, u32 at)
 {
-	s64 to = ktramp_branch_offset(insn, at);
+	s64 to = ktramp_insn_is_rel(insn) ? ktramp_branch_offset(insn, at) : -1;
 	bool indirect = insn->branch == KTRAMP_BR_JMP_IND;
 
 	if (insn->branch == KTRAMP_BR_JMP || insn->branch == KTRAMP_BR_JCC)
 		indirect = is_thunk(thunks, func->addr + to);
 	if (indirect && !thunks->land && func->indirect < 0)
 		func->indirect = at;
-	if (ktramp_insn_is_rel(insn) && to >= 0 && to < func->size)
+	if (to >= 0 && to < func->size)
 		func->marks[to] |= KTRAMP_M_ENTER;
+}
+
+/* What the instruction at @at does to control, for who looks for blocks. */
+static void mark_flow(struct ktramp_func *func, const struct ktramp_insn *insn, u32 at)
+{
+	u8 behind = 0;
+
+	if ((insn->attr & KTRAMP_A_NOP) || func->code[at] == INT3)
+		func->marks[at] |= KTRAMP_M_FILL;
+	switch (insn->branch) {
+	case KTRAMP_BR_JCC:
+	case KTRAMP_BR_LOOP:
+	case KTRAMP_BR_XBEGIN:
+		behind = KTRAMP_M_BEHIND;
+		break;
+	case KTRAMP_BR_CALL:
+	case KTRAMP_BR_CALL_IND:
+		behind = KTRAMP_M_RETURN;
+		break;
+	default:
+		if (ktramp_insn_ends_flow(insn))
+			func->marks[at] |= KTRAMP_M_LAST;
+	}
+	if (behind && at + insn->len < func->size)
+		func->marks[at + insn->len] |= behind;
 }
 
 /**
@@ -166,6 +191,7 @@ void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thun
 		if (is_endbr64(&insn))
 			func->marks[at] |= KTRAMP_M_ENTER;
 		mark_branch(func, thunks, &insn, at);
+		mark_flow(func, &insn, at);
 		falls = !ktramp_insn_ends_flow(&insn);
 		at += len;
 	}

@@ -12,6 +12,10 @@
 #define KTRAMP_M_ENTER	(1U << 1)	/* a branch, call return or table may land here */
 #define KTRAMP_M_OWNED	(1U << 2)	/* this insn is rewritten by a jump label or static call */
 #define KTRAMP_M_FIXUP	(1U << 3)	/* this insn has an exception table entry */
+#define KTRAMP_M_BEHIND	(1U << 4)	/* the insn in front may branch elsewhere */
+#define KTRAMP_M_RETURN	(1U << 5)	/* the insn in front is a call */
+#define KTRAMP_M_LAST	(1U << 6)	/* control does not go on behind this insn */
+#define KTRAMP_M_FILL	(1U << 7)	/* a nop or an int3: padding, if nothing leads here */
 
 /**
  * struct ktramp_func - a function's original bytes

@@ -14,6 +14,7 @@ HOST_DIFF_SRCS := tests/host/insn_diff.c tests/host/insn_oracle.c tests/host/ins
 HOST_DIFF_HDRS := tests/host/insn_oracle.h tests/host/insn_explain.h
 
 HOST_TESTS := \
+	$(HOST_OUT)/block_test \
 	$(HOST_OUT)/insn_test \
 	$(HOST_OUT)/insn_fuzz \
 	$(HOST_OUT)/insn_diff \
@@ -41,6 +42,11 @@ $(HOST_OUT)/kernel_test: tests/host/kernel_test.c tests/host/kernel.c tests/host
 		$(HOST_PLAN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) -o $@ $< tests/host/kernel.c $(HOST_PLAN_SRCS) \
 		-lZydis -lZycore
+
+$(HOST_OUT)/block_test: tests/host/block_test.c tests/host/kernel.c tests/host/kernel.h \
+		$(HOST_PLAN_DEPS) | $(HOST_OUT)
+	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -o $@ $< tests/host/kernel.c module/plan/block.c \
+		module/plan/func.c module/decode/insn.c -lZydis -lZycore
 
 $(HOST_OUT)/plan_test: tests/host/plan_test.c $(HOST_PLAN_DEPS) | $(HOST_OUT)
 	$(CC) $(HOST_CFLAGS) $(HOST_SANITIZE) -o $@ $< $(HOST_PLAN_SRCS) \
