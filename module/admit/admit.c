@@ -13,6 +13,7 @@
  */
 #include <linux/bitfield.h>
 #include <linux/kprobes.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/static_call_types.h>
@@ -21,6 +22,7 @@
 
 #include "admit/admit.h"
 #include "admit/hazard.h"
+#include "hit/cover.h"
 #include "kernel/blacklist.h"
 #include "kernel/hotplug.h"
 #include "kernel/lock.h"
@@ -273,6 +275,11 @@ static int ask_verdict(const struct ktramp_context *ctx, unsigned long *verdict,
 	unsigned long ftrace;
 	int err = ask(func->addr + where_to_ask(ctx), &ftrace);
 
+	/* It takes a block's breakpoint for somebody's patch. */
+	if (err && err != -ENOMEM && ktramp_cover_overlaps(func->addr, func->size))
+		return ktramp_refuse(r, -EBUSY, KTRAMP_R_BUSY,
+				     "blocks of %s are covered, and the kernel cannot be asked about it meanwhile: stop that first",
+				     ctx->symbol.name);
 	if (err == -ENOMEM || err == -EINTR || err == -EBUSY || err == -ENOENT)
 		return refuse_kernel(err, r);
 	*verdict = FIELD_PREP(VERDICT_LOW, func->addr & (BIT(VERDICT_SHIFT) - 1));
@@ -369,6 +376,48 @@ int ktramp_admit_function(struct ktramp_context *ctx, u32 off, bool is_direct,
 	if (ctx->ftrace >= 0)
 		ctx->func.marks[ctx->ftrace] |= KTRAMP_M_OWNED;
 	ctx->admitted = true;
+	return 0;
+}
+
+static int admit_module(const struct ktramp_context *ctx, struct ktramp_refusal *r)
+{
+	struct module *mod = ktramp_module_get(ctx->symbol.module);
+	bool refused;
+
+	if (!mod)
+		return ktramp_refuse(r, -ENOENT, KTRAMP_R_NOT_TEXT,
+				     "%s is not the text of a loaded module", ctx->symbol.module);
+	refused = ktramp_blacklist_of_module(mod, ctx->func.addr, ctx->func.size);
+	ktramp_module_put(mod);
+	return refused ? refuse_function(ctx, r) : 0;
+}
+
+/**
+ * ktramp_admit_cover() - may breakpoints that take themselves away stand in a function?
+ * @ctx: the function
+ * @is_direct: they enter directly
+ * @r: (out) the refusal
+ *
+ * As ktramp_admit_function(), but register_kprobe() is not asked, because this is about all
+ * functions: the lists must be there. They are, wherever ktramp_patchers_known().
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: 0; -EACCES; -EBUSY; -ENOENT; -ENOMEM.
+ */
+int ktramp_admit_cover(const struct ktramp_context *ctx, bool is_direct, struct ktramp_refusal *r)
+{
+	int err = ktramp_admit_known(ctx, is_direct, r);
+
+	if (err)
+		return err;
+	if (!ctx->builtin)
+		return admit_module(ctx, r);
+	err = ktramp_blacklist_learn();
+	if (err)
+		return err;
+	if (ktramp_blacklist_overlaps(ctx->func.addr, ctx->func.size) ||
+	    (strchr(ctx->symbol.name, '.') && ktramp_blacklist_has_name(ctx->symbol.name)))
+		return refuse_function(ctx, r);
 	return 0;
 }
 

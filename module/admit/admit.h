@@ -10,6 +10,7 @@
 int ktramp_admit_function(struct ktramp_context *ctx, u32 off, bool is_direct,
 			  struct ktramp_refusal *r);
 int ktramp_admit_known(const struct ktramp_context *ctx, bool is_direct, struct ktramp_refusal *r);
+int ktramp_admit_cover(const struct ktramp_context *ctx, bool is_direct, struct ktramp_refusal *r);
 int ktramp_admit_ask(unsigned long addr, struct ktramp_refusal *r);
 int ktramp_admit_insn(const struct ktramp_context *ctx, u32 off, struct ktramp_refusal *r);
 void ktramp_admit_settle(void);

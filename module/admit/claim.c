@@ -11,6 +11,7 @@
 #include <linux/xarray.h>
 
 #include "admit/claim.h"
+#include "hit/cover.h"
 #include "hit/probe.h"
 #include "kernel/text.h"
 
@@ -76,7 +77,13 @@ static int check_bytes(unsigned long addr, const u8 *bytes, unsigned int len,
 static int claim(struct ktramp_probe *p, unsigned long addr, unsigned int len, const u8 *before,
 		 unsigned int known, struct ktramp_refusal *r)
 {
-	return check_overlap(addr, len, r) ?: check_bytes(addr, before, min(len, known), r) ?:
+	int err = check_overlap(addr, len, r);
+
+	if (err)
+		return err;
+	/* A block's breakpoint is no patch: it leaves, and the probe has the bytes. */
+	ktramp_cover_yield(addr, len);
+	return check_bytes(addr, before, min(len, known), r) ?:
 	       xa_insert(&armed, addr, p, GFP_KERNEL);
 }
 
@@ -178,6 +185,22 @@ void ktramp_claims_meet(unsigned long addr, unsigned long reach)
 	xa_for_each_range(&armed, at, p, at, addr + reach)
 		if (addr + reach >= at && addr < at + claimed_at(p, at))
 			p->met = true;
+}
+
+/**
+ * ktramp_claims_each() - each range of text that belongs to an armed probe
+ * @visit: called with its first byte, and how many they are
+ * @data: for it
+ *
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_claims_each(void (*visit)(unsigned long addr, unsigned int len, void *data), void *data)
+{
+	struct ktramp_probe *p;
+	unsigned long at;
+
+	xa_for_each(&armed, at, p)
+		visit(at, claimed_at(p, at), data);
 }
 
 /**

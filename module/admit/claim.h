@@ -16,6 +16,8 @@ int ktramp_springboard_reserve(struct ktramp_probe *p, unsigned long addr);
 void ktramp_springboard_release(struct ktramp_probe *p);
 bool ktramp_claims_have(unsigned long addr);
 void ktramp_claims_meet(unsigned long addr, unsigned long reach);
+void ktramp_claims_each(void (*visit)(unsigned long addr, unsigned int len, void *data),
+			void *data);
 void ktramp_claims_recover(u8 *code, unsigned long start, unsigned long size);
 
 #endif /* KTRAMP_CLAIM_H */

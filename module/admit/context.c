@@ -12,6 +12,7 @@
 #include "admit/claim.h"
 #include "admit/context.h"
 #include "admit/image.h"
+#include "hit/cover.h"
 #include "kernel/compat.h"
 #include "kernel/lock.h"
 #include "kernel/text.h"
@@ -55,7 +56,7 @@ void ktramp_context_drop(void)
 	drop(&beside);
 }
 
-/* A function's bytes as they are without our probes. Return: a buffer or an error pointer. */
+/* A function's bytes as they are without our breakpoints. Return: a buffer or an error pointer. */
 static u8 *read_function(unsigned long start, unsigned long size)
 {
 	u8 *code = kvmalloc(size, GFP_KERNEL);
@@ -68,6 +69,7 @@ static u8 *read_function(unsigned long start, unsigned long size)
 		kvfree(code);
 		return ERR_PTR(err);
 	}
+	ktramp_cover_recover(code, start, size);
 	ktramp_claims_recover(code, start, size);
 	return code;
 }

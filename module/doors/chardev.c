@@ -14,8 +14,10 @@
 
 #include "doors/bench.h"
 #include "doors/chardev.h"
+#include "doors/cover.h"
 #include "doors/kprobes.h"
 #include "doors/scan.h"
+#include "engine/cover.h"
 #include "engine/create.h"
 #include "engine/registry.h"
 #include "engine/site.h"
@@ -536,6 +538,12 @@ static const struct command commands[] = {
 	COMMAND(KTRAMP_IOC_BPF, do_bpf),
 	COMMAND(KTRAMP_IOC_SITE, do_site),
 	COMMAND(KTRAMP_IOC_WATCH, do_watch),
+	COMMAND(KTRAMP_IOC_COVER_ADD, ktramp_do_cover_add),
+	COMMAND(KTRAMP_IOC_COVER_START, ktramp_do_cover_start),
+	COMMAND(KTRAMP_IOC_COVER_RESET, ktramp_do_cover_reset),
+	FREE_COMMAND(KTRAMP_IOC_COVER_STOP, ktramp_do_cover_stop),
+	FREE_COMMAND(KTRAMP_IOC_COVER_STAT, ktramp_do_cover_stat),
+	COMMAND(KTRAMP_IOC_COVER_READ, ktramp_do_cover_read),
 };
 
 /* Every struct begins with its size, as the caller knows it. */
@@ -582,6 +590,7 @@ static int ktramp_open(struct inode *inode, struct file *file)
 
 static int ktramp_release(struct inode *inode, struct file *file)
 {
+	ktramp_cover_release(file);
 	ktramp_watch_release(file);
 	ktramp_probes_release(file);
 	return 0;

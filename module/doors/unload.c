@@ -10,6 +10,7 @@
 #include "admit/context.h"
 #include "admit/image.h"
 #include "doors/unload.h"
+#include "engine/cover.h"
 #include "engine/registry.h"
 #include "kernel/compat.h"
 #include "kernel/lock.h"
@@ -27,6 +28,7 @@ static int module_event(struct notifier_block *nb, unsigned long event, void *da
 		return NOTIFY_DONE;
 	mutex_lock(&ktramp_mutex);
 	ktramp_admit_settle();
+	ktramp_cover_forget(KTRAMP_MODULE_TEXT(mod));
 	ktramp_probes_forget(KTRAMP_MODULE_TEXT(mod), KTRAMP_MODULE_TEXT_SIZE(mod));
 	ktramp_context_drop();
 	ktramp_image_forget(KTRAMP_MODULE_TEXT(mod));

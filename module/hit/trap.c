@@ -29,6 +29,7 @@
 #include <asm/text-patching.h>
 
 #include "hit/bpf.h"
+#include "hit/cover.h"
 #include "hit/handler.h"
 #include "hit/hook.h"
 #include "hit/probe.h"
@@ -322,12 +323,24 @@ static struct ktramp_hook int3_hook = {
 	.is_caller_alone = true,
 };
 
-/* In the place of poke_int3_handler(). The code that goes on to it has no hash for kCFI. */
+/* The code that goes on to poke_int3_handler() has no hash for kCFI. */
+static __always_inline __nocfi int theirs_int3(struct pt_regs *regs)
+{
+	return ((int (*)(struct pt_regs *))int3_hook.on)(regs);
+}
+
+/* It is no probe's. A function of its own, so that a probe's hit need not keep what this one does. */
+static noinstr __nocfi int covered_int3(struct pt_regs *regs)
+{
+	return ktramp_cover_hit(regs) ? 1 : theirs_int3(regs);
+}
+
+/* In the place of poke_int3_handler(). */
 static noinstr __nocfi int hooked_int3(struct pt_regs *regs)
 {
-	if (!user_mode(regs) && trap_int3(regs, true))
-		return 1;
-	return ((int (*)(struct pt_regs *))int3_hook.on)(regs);
+	if (user_mode(regs))
+		return theirs_int3(regs);
+	return trap_int3(regs, true) ? 1 : covered_int3(regs);
 }
 
 /* notify_debug() is compiled into its callers, or not. */
@@ -379,6 +392,18 @@ int ktramp_trap_settle(void)
 		pinned = true;
 	}
 	return err;
+}
+
+/**
+ * ktramp_trap_count_cover() - breakpoints of blocks come, or have gone
+ * @comes: they come
+ *
+ * They enter directly, if anything can. ktramp_trap_settle() is to follow.
+ * Context: process, under ktramp_mutex.
+ */
+void ktramp_trap_count_cover(bool comes)
+{
+	nr_direct += comes ? 1 : -1;
 }
 
 static bool is_program(enum ktramp_handler handler)
@@ -444,7 +469,7 @@ static noinstr int trap_notify(struct notifier_block *nb, unsigned long event, v
 
 	if (user_mode(args->regs))
 		return NOTIFY_DONE;
-	if (event == DIE_INT3 && trap_int3(args->regs, false))
+	if (event == DIE_INT3 && (trap_int3(args->regs, false) || ktramp_cover_hit(args->regs)))
 		return NOTIFY_STOP;
 	if (event != DIE_DEBUG)
 		return NOTIFY_DONE;

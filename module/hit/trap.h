@@ -15,6 +15,7 @@ struct ktramp_trap;
 void ktramp_trap_add(struct ktramp_trap *trap);
 void ktramp_trap_del(struct ktramp_trap *trap);
 void ktramp_trap_set_direct(struct ktramp_trap *trap, bool direct);
+void ktramp_trap_count_cover(bool comes);
 int ktramp_trap_settle(void);
 void ktramp_trap_choose(struct ktramp_probe *p);
 bool ktramp_trap_is_direct(enum ktramp_mechanism mechanism, enum ktramp_handler handler);

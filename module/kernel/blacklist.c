@@ -14,7 +14,11 @@
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/stringhash.h>
 
 #include "kernel/blacklist.h"
 #include "kernel/patchers.h"
@@ -130,9 +134,145 @@ bool ktramp_blacklist_overlaps(unsigned long start, unsigned long size)
 	return low < nr_areas && areas[low].start < start + size;
 }
 
+/*
+ * gcc's copy of a function, as name.constprop.0, is on the list if the function is: kprobes look
+ * for that by its name. Here the names on the list are looked for, as hashes, sorted; of two names
+ * with one hash too much is refused.
+ */
+static u32 *names;
+static unsigned int nr_names;
+
+static u32 hash_name(const char *name)
+{
+	return full_name_hash(NULL, name, strcspn(name, "."));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	u32 x = *(const u32 *)a, y = *(const u32 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Call @visit for each function in an area. Return: 0 or -ENOMEM. */
+static int each_name(const struct area *area, struct ktramp_symbol *symbol,
+		     void (*visit)(const char *name))
+{
+	unsigned long at;
+	int err;
+
+	for (at = area->start; at < area->end; at = symbol->start + symbol->size) {
+		err = ktramp_symbol_at(symbol, at);
+		if (err == -ENOMEM)
+			return err;
+		if (err || !symbol->size)
+			return 0;
+		visit(symbol->name);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void count_name(const char *name)
+{
+	nr_names++;
+}
+
+static void keep_name(const char *name)
+{
+	names[nr_names++] = hash_name(name);
+}
+
+static int each_listed(struct ktramp_symbol *symbol, void (*visit)(const char *name))
+{
+	unsigned int i;
+	int err = 0;
+
+	nr_names = 0;
+	for (i = 0; i < nr_areas && !err; i++)
+		err = each_name(&areas[i], symbol, visit);
+	return err;
+}
+
+/**
+ * ktramp_blacklist_learn() - learn the names on the list, for ktramp_blacklist_has_name()
+ *
+ * Only the first call does anything: some millions of instructions.
+ *
+ * Context: process, under ktramp_mutex.
+ * Return: 0 or -ENOMEM.
+ */
+int ktramp_blacklist_learn(void)
+{
+	struct ktramp_symbol *symbol;
+	int err = -ENOMEM;
+
+	if (names)
+		return 0;
+	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	if (symbol)
+		err = each_listed(symbol, count_name);
+	if (!err) {
+		names = kvmalloc_array(nr_names + 1, sizeof(*names), GFP_KERNEL);
+		err = names ? each_listed(symbol, keep_name) : -ENOMEM;
+	}
+	kfree(symbol);
+	if (err) {
+		kvfree(names);
+		names = NULL;
+		return err;
+	}
+	sort(names, nr_names, sizeof(*names), compare_names, NULL);
+	return 0;
+}
+
+/* Is a function of this name, its suffix aside, on the list? After ktramp_blacklist_learn(). */
+bool ktramp_blacklist_has_name(const char *name)
+{
+	u32 hash = hash_name(name);
+	unsigned int low = 0, high = nr_names;
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (names[mid] < hash)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < nr_names && names[low] == hash;
+}
+
+static bool overlaps(const void *start, unsigned long size, unsigned long from, unsigned long len)
+{
+	return size && from < (unsigned long)start + size && from + len > (unsigned long)start;
+}
+
+/**
+ * ktramp_blacklist_of_module() - is any of this text on what a module adds to the list?
+ * @mod: the module, which stays
+ * @start: address of a function in it
+ * @size: bytes
+ *
+ * Context: process.
+ */
+bool ktramp_blacklist_of_module(const struct module *mod, unsigned long start, unsigned long size)
+{
+	unsigned int i;
+
+	for (i = 0; i < mod->num_kprobe_blacklist; i++)
+		if (mod->kprobe_blacklist[i] - start < size)
+			return true;
+	return overlaps(mod->kprobes_text_start, mod->kprobes_text_size, start, size) ||
+	       overlaps(mod->noinstr_text_start, mod->noinstr_text_size, start, size);
+}
+
 void ktramp_blacklist_exit(void)
 {
 	kvfree(areas);
+	kvfree(names);
 	areas = NULL;
+	names = NULL;
 	nr_areas = 0;
+	nr_names = 0;
 }

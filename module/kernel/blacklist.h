@@ -7,9 +7,14 @@
 
 #include <linux/types.h>
 
+struct module;
+
 int ktramp_blacklist_init(void);
 bool ktramp_blacklist_known(void);
 bool ktramp_blacklist_overlaps(unsigned long start, unsigned long size);
+int ktramp_blacklist_learn(void);
+bool ktramp_blacklist_has_name(const char *name);
+bool ktramp_blacklist_of_module(const struct module *mod, unsigned long start, unsigned long size);
 void ktramp_blacklist_exit(void);
 
 #endif /* KTRAMP_BLACKLIST_H */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Write kernel text. The only file that modifies code.
+ * Write kernel text. The only file that modifies code, with ktramp_text_swap() in its header.
  *
  * The kernel's text_poke() is not exported. A page of text is written through a
- * second, writable mapping of it that lives no longer than the write. Order and
+ * second, writable mapping of it that lives no longer than the write; where single bytes are
+ * written all over the text, by whoever hits them, through one that stays. Order and
  * waiting are the caller's: ktramp_probes_arm() has the protocol.
  */
 #include <linux/mm.h>
@@ -171,6 +172,40 @@ int ktramp_text_exchange(unsigned long addr, u64 old, u64 new)
 	was = cmpxchg64((u64 *)(alias + offset_in_page(addr)), old, new);
 	vunmap(alias);
 	return was == old ? 0 : -EILSEQ;
+}
+
+/**
+ * ktramp_text_map() - map some text writable, until ktramp_text_unmap()
+ * @start: first byte
+ * @size: bytes
+ *
+ * Context: process, may sleep.
+ * Return: where the byte at @start is; NULL: no memory, or no such text.
+ */
+u8 *ktramp_text_map(unsigned long start, unsigned long size)
+{
+	unsigned long first = round_down(start, PAGE_SIZE);
+	unsigned long nr = (round_up(start + size, PAGE_SIZE) - first) >> PAGE_SHIFT, i;
+	struct page **pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	u8 *map = NULL;
+
+	for (i = 0; pages && i < nr; i++) {
+		pages[i] = text_page(first + i * PAGE_SIZE);
+		if (!pages[i])
+			goto free;
+	}
+	if (pages)
+		map = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+free:
+	kvfree(pages);
+	return map ? map + (start - first) : NULL;
+}
+
+/* @start: as it was mapped. Nobody uses it any more. Context: process, may sleep. */
+void ktramp_text_unmap(u8 *map, unsigned long start)
+{
+	if (map)
+		vunmap(map - offset_in_page(start));
 }
 
 /**

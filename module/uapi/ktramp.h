@@ -923,6 +923,167 @@ struct ktramp_watch_id {
 	__u32 reserved;
 };
 
+/* &ktramp_cover_add.flags: what follows a call is a block of its own */
+#define KTRAMP_COVER_CALLS	(1U << 0)
+
+/* &ktramp_cover_read.flags: those that somebody else has, not those that were hit */
+#define KTRAMP_COVER_BUSY	(1U << 0)
+
+#define KTRAMP_COVER_FUNCS_MAX	4096		/* functions in one KTRAMP_IOC_COVER_ADD */
+#define KTRAMP_COVER_MAX	(1U << 18)	/* blocks in one, and in one KTRAMP_IOC_COVER_READ */
+
+/**
+ * struct ktramp_cover_func - a function whose blocks are to be observed
+ * @address: (in) any address in it; (out) its first byte
+ * @length: (out) bytes
+ * @known: (out) bytes of it that are decoded instructions: of the rest no block is known
+ * @nr: (out) blocks
+ * @reason: (out) KTRAMP_R_NONE, or the &enum ktramp_reason why none of them can be observed;
+ *	if nothing of the function could be read, @length and @nr are 0
+ */
+struct ktramp_cover_func {
+	__u64 address;
+	__u32 length;
+	__u32 known;
+	__u32 nr;
+	__u32 reason;
+};
+
+/**
+ * struct ktramp_cover_block - instructions of which all are executed if the first one is
+ * @address: (out) of the first one
+ * @length: (out) bytes
+ * @offset: (out) the first of them on which a breakpoint may stand is so many bytes behind
+ *	@address. What comes in front of it is the kernel's to rewrite, or an endbr64
+ * @reason: (out) KTRAMP_R_NONE, or why the block cannot be observed
+ * @reserved: 0
+ */
+struct ktramp_cover_block {
+	__u64 address;
+	__u32 length;
+	__u16 offset;
+	__u8 reason;
+	__u8 reserved;
+};
+
+/**
+ * struct ktramp_cover_add - find blocks to observe (KTRAMP_IOC_COVER_ADD)
+ * @size: (in) sizeof(struct ktramp_cover_add)
+ * @flags: (in) 0 or KTRAMP_COVER_CALLS
+ * @functions: (in) pointer to @nr structs ktramp_cover_func, which are filled in
+ * @blocks: (in) pointer to @max structs ktramp_cover_block
+ * @nr: (in) functions, 1 .. KTRAMP_COVER_FUNCS_MAX
+ * @max: (in) blocks that there is room for, 1 .. KTRAMP_COVER_MAX
+ * @done: (out) functions that were looked at: all, or as many as there was room for the blocks
+ *	of, or until a signal
+ * @nr_blocks: (out) blocks of those functions, one function behind the other
+ * @reason: (out) &enum ktramp_reason
+ * @reserved: 0
+ * @why: (out) the sentence for @reason
+ *
+ * The first one makes this open file the one that covers: there is one at a time, and it ends
+ * with the file, which takes all breakpoints away. Nothing is written to the text yet. Blocks of
+ * functions that cannot be observed are told as well, and stay what they are.
+ *
+ * Errors: -EBUSY another file covers, or this one has started already; -ENOSPC no room for the
+ * blocks of the first function; -EOPNOTSUPP (KTRAMP_R_HIDDEN) the kernel hides the locks or the
+ * tables of its own patchers; -EPERM addresses are hidden from the caller; -EINVAL; -EFAULT;
+ * -EINTR; -ENOMEM.
+ */
+struct ktramp_cover_add {
+	__u32 size;
+	__u32 flags;
+	__u64 functions;
+	__u64 blocks;
+	__u32 nr;
+	__u32 max;
+	__u32 done;
+	__u32 nr_blocks;
+	__u32 reason;
+	__u32 reserved;
+	char why[KTRAMP_WHY_MAX];
+};
+
+/**
+ * enum ktramp_cover_state - what an open file's coverage is doing
+ * @KTRAMP_COVER_NONE: there is none
+ * @KTRAMP_COVER_PLANNED: blocks are found, the text is untouched
+ * @KTRAMP_COVER_ARMED: breakpoints stand where no hit was yet
+ * @KTRAMP_COVER_STOPPED: they are gone; what was hit can be read
+ */
+enum ktramp_cover_state {
+	KTRAMP_COVER_NONE	= 0,
+	KTRAMP_COVER_PLANNED	= 1,
+	KTRAMP_COVER_ARMED	= 2,
+	KTRAMP_COVER_STOPPED	= 3,
+};
+
+/**
+ * struct ktramp_cover - start, reset, stop, or look (KTRAMP_IOC_COVER_START, _RESET, _STOP, _STAT)
+ * @size: (in) sizeof(struct ktramp_cover)
+ * @flags: (in) must be 0
+ * @state: (out) &enum ktramp_cover_state
+ * @entry: (out) &enum ktramp_entry: where its breakpoints come to ktramp
+ * @blocks: (out) those that are observed, in all text that is there
+ * @hit: (out) of those, hit since the start or the last reset
+ * @busy: (out) of those, not observed because a kprobe or a probe is there
+ * @gone: (out) those of modules that are gone
+ * @traps: (out) breakpoints that were a block's hit, since the start
+ * @late: (out) breakpoints that another CPU had taken away by the time they came here
+ * @memory: (out) bytes of memory
+ * @reason: (out) &enum ktramp_reason
+ * @reserved: 0
+ * @why: (out) the sentence for @reason
+ *
+ * Starting writes a breakpoint at each block; one that is hit takes itself away. A reset writes
+ * it again at each block that was hit since, and keeps blocks that somebody else patches. Stopping
+ * puts back what was not hit. Each returns when no CPU executes the text of before any more.
+ *
+ * While breakpoints stand, register_kprobe() takes them for somebody else's, and refuses what is
+ * behind one in its function (-EILSEQ, -EINVAL). A probe of ours takes the bytes that it needs.
+ *
+ * Errors: -EINVAL not in this state; -ENOENT no block is observed; -EILSEQ (KTRAMP_R_NOT_OURS)
+ * somebody else has rewritten exc_int3(); -ENOMEM.
+ */
+struct ktramp_cover {
+	__u32 size;
+	__u32 flags;
+	__u32 state;
+	__u32 entry;
+	__u64 blocks;
+	__u64 hit;
+	__u64 busy;
+	__u64 gone;
+	__u64 traps;
+	__u64 late;
+	__u64 memory;
+	__u32 reason;
+	__u32 reserved;
+	char why[KTRAMP_WHY_MAX];
+};
+
+/**
+ * struct ktramp_cover_read - which blocks were hit (KTRAMP_IOC_COVER_READ)
+ * @size: (in) sizeof(struct ktramp_cover_read)
+ * @flags: (in) 0, or KTRAMP_COVER_BUSY
+ * @from: (in) lowest address that is wanted
+ * @addresses: (in) pointer to @max addresses: of the instructions at which the blocks are
+ *	observed (&ktramp_cover_block.offset), ascending
+ * @max: (in) 1 .. KTRAMP_COVER_MAX
+ * @nr: (out) how many were written. Less than @max: there are no more
+ *
+ * Errors: -EINVAL nothing was started; -EPERM addresses are hidden from the caller; -EFAULT;
+ * -ENOMEM.
+ */
+struct ktramp_cover_read {
+	__u32 size;
+	__u32 flags;
+	__u64 from;
+	__u64 addresses;
+	__u32 max;
+	__u32 nr;
+};
+
 #define KTRAMP_IOC_MAGIC	0xbb
 
 #define KTRAMP_IOC_INFO		_IOWR(KTRAMP_IOC_MAGIC, 1, struct ktramp_info)
@@ -943,5 +1104,11 @@ struct ktramp_watch_id {
 #define KTRAMP_IOC_SITE	_IOWR(KTRAMP_IOC_MAGIC, 16, struct ktramp_site_info)
 #define KTRAMP_IOC_BPF		_IOWR(KTRAMP_IOC_MAGIC, 20, struct ktramp_bpf)
 #define KTRAMP_IOC_WATCH	_IOWR(KTRAMP_IOC_MAGIC, 30, struct ktramp_watch_id)
+#define KTRAMP_IOC_COVER_ADD	_IOWR(KTRAMP_IOC_MAGIC, 40, struct ktramp_cover_add)
+#define KTRAMP_IOC_COVER_START	_IOWR(KTRAMP_IOC_MAGIC, 41, struct ktramp_cover)
+#define KTRAMP_IOC_COVER_RESET	_IOWR(KTRAMP_IOC_MAGIC, 42, struct ktramp_cover)
+#define KTRAMP_IOC_COVER_STOP	_IOWR(KTRAMP_IOC_MAGIC, 43, struct ktramp_cover)
+#define KTRAMP_IOC_COVER_STAT	_IOWR(KTRAMP_IOC_MAGIC, 44, struct ktramp_cover)
+#define KTRAMP_IOC_COVER_READ	_IOWR(KTRAMP_IOC_MAGIC, 45, struct ktramp_cover_read)
 
 #endif /* _UAPI_KTRAMP_H */

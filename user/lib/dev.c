@@ -371,3 +371,21 @@ int dev_watch(const struct dev *dev, uint32_t id)
 
 	return call(dev, KTRAMP_IOC_WATCH, &watch);
 }
+
+int dev_cover_add(const struct dev *dev, struct ktramp_cover_add *add)
+{
+	add->size = sizeof(*add);
+	return call(dev, KTRAMP_IOC_COVER_ADD, add);
+}
+
+int dev_cover(const struct dev *dev, unsigned long request, struct ktramp_cover *cover)
+{
+	*cover = (struct ktramp_cover){ .size = sizeof(*cover) };
+	return call(dev, request, cover);
+}
+
+int dev_cover_read(const struct dev *dev, struct ktramp_cover_read *read)
+{
+	read->size = sizeof(*read);
+	return call(dev, KTRAMP_IOC_COVER_READ, read);
+}

@@ -201,6 +201,9 @@ int dev_scan(const struct dev *dev, struct ktramp_scan *scan);
 int dev_run(const struct dev *dev, struct ktramp_run *run);
 int dev_bpf(const struct dev *dev, struct ktramp_bpf *bpf);
 int dev_watch(const struct dev *dev, uint32_t id);
+int dev_cover_add(const struct dev *dev, struct ktramp_cover_add *add);
+int dev_cover(const struct dev *dev, unsigned long request, struct ktramp_cover *cover);
+int dev_cover_read(const struct dev *dev, struct ktramp_cover_read *read);
 int dev_regs(const struct dev *dev, uint32_t id, uint32_t cpu, struct ktramp_regs *regs);
 
 /* host.c: the machine this runs on, and signals */
