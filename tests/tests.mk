@@ -16,6 +16,8 @@ GUEST_TESTS += cli
 GUEST_TESTS += coexist
 GUEST_TESTS += coverage
 GUEST_TESTS += contexts
+GUEST_TESTS += cover
+GUEST_TESTS += cover_live
 GUEST_TESTS += direct
 GUEST_TESTS += door
 GUEST_TESTS += engine
@@ -158,7 +160,15 @@ $(guest-out)/springboard_test: $(O)/user/lib/ksyms.o
 # What takes the sample for `ktramp plan --all`.
 live-user := $(addprefix $(O)/user/,plan/sample.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o stats.o))
 $(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)
+$(guest-out)/live_test $(guest-out)/cover_test $(guest-out)/cover_live_test: $(guest-obj)/live.o
+$(guest-obj)/live.o: guest-cflags += -iquote user
 $(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
+
+# What finds the blocks for `ktramp cover`.
+cover-user := $(addprefix $(O)/user/,cover/cover_plan.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o))
+$(guest-out)/cover_test $(guest-out)/cover_live_test: $(guest-obj)/covers.o $(cover-user)
+$(guest-out)/cover_test $(guest-out)/cover_live_test: guest-ldlibs := -ljansson -lm
+$(addprefix $(guest-obj)/,cover_test.o cover_live_test.o covers.o): guest-cflags += -iquote user
 
 work-obj := $(patsubst tests/guest/%.c,$(guest-obj)/%.o,$(wildcard tests/guest/work*.c))
 $(guest-out)/workload: $(work-obj) | $(guest-out)

@@ -25,17 +25,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../user/lib/ktramp.h"
 #include "kselftest_harness.h"
 #include "kt.h"
-#include "workload.h"
-
-#define SHARED		"/tmp/workload"
-#define PROGRAM		"/tests/workload"
+#include "live.h"
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -125,159 +120,6 @@ static bool read_list(const struct dev *dev, struct sites *sites, const char *pa
 	if (file)
 		fclose(file);
 	return file;
-}
-
-/* ---- text ---- */
-
-struct snapshot {
-	uint64_t start;
-	size_t size;
-	uint8_t *bytes;
-};
-
-static bool read_text(uint64_t address, void *bytes, size_t size)
-{
-	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
-	off_t at = address - KT_TEXT_BASE;
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size && (n = pread(fd, bytes + done, size - done, at + done)) > 0)
-		done += n;
-	close(fd);
-	return done == size;
-}
-
-static bool take(struct snapshot *shot)
-{
-	shot->start = kt_symbol("_stext");
-	shot->size = kt_symbol("_etext") - shot->start;
-	shot->bytes = malloc(shot->size);
-	return shot->size && shot->bytes && read_text(shot->start, shot->bytes, shot->size);
-}
-
-/* Is the byte part of an instruction that the kernel itself changes as it runs? */
-static bool is_the_kernels(const struct dev *dev, uint64_t address)
-{
-	static struct ktramp_scan_insn insns[65536];
-	struct ktramp_scan scan = {
-		.address = address, .insns = (uintptr_t)insns, .max = ARRAY_SIZE(insns),
-	};
-
-	if (dev_scan(dev, &scan))
-		return false;
-	for (uint32_t i = 0; i < scan.nr && i < scan.max; i++)
-		if (address - scan.address - insns[i].offset < insns[i].length)
-			return insns[i].kernel == KTRAMP_R_PATCHED;
-	return false;
-}
-
-/* Return: bytes that changed and should not have. @explained: those that may change. */
-static size_t compare(const struct dev *dev, const struct snapshot *before,
-		      const struct snapshot *after, size_t *explained)
-{
-	size_t changed = 0;
-
-	for (size_t i = 0; i < before->size; i++) {
-		uint64_t address = before->start + i;
-
-		if (before->bytes[i] == after->bytes[i])
-			continue;
-		if (is_the_kernels(dev, address)) {
-			(*explained)++;
-			continue;
-		}
-		if (changed++ < 8)
-			printf("# 0x%llx: %02x became %02x\n", (unsigned long long)address,
-			       before->bytes[i], after->bytes[i]);
-	}
-	return changed;
-}
-
-/* ---- the workload ---- */
-
-struct load {
-	unsigned int nr;
-	pid_t pid[WORKLOADS_MAX];
-	unsigned long skipped[WORKLOADS_MAX];	/* before there was a probe */
-	struct workload *shared;
-};
-
-static bool share(struct load *load)
-{
-	size_t size = WORKLOADS_MAX * sizeof(*load->shared);
-	int fd = open(SHARED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0 || ftruncate(fd, size))
-		return false;
-	load->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	load->nr = MIN(sysconf(_SC_NPROCESSORS_ONLN), WORKLOADS_MAX);
-	return load->shared != MAP_FAILED;
-}
-
-static void start(struct load *load)
-{
-	for (unsigned int i = 0; i < load->nr; i++) {
-		char cpu[16];
-
-		snprintf(cpu, sizeof(cpu), "%u", i);
-		atomic_store(&load->shared[i].stop, false);
-		atomic_store(&load->shared[i].begun, 0);
-		atomic_store(&load->shared[i].ended, 0);
-		load->pid[i] = fork();
-		if (!load->pid[i]) {
-			execl(PROGRAM, PROGRAM, cpu, SHARED, getenv("LIVE_WORK"), NULL);
-			_exit(127);
-		}
-	}
-}
-
-static bool is_alive(const struct load *load, unsigned int i)
-{
-	return !waitpid(load->pid[i], NULL, WNOHANG);
-}
-
-/* Until every CPU has done a whole round that began after now. @each: called now and then */
-static bool wait_for_round(const struct load *load, void (*each)(void *data), void *data)
-{
-	unsigned long until[WORKLOADS_MAX];
-	bool alive = true;
-
-	for (unsigned int i = 0; i < load->nr; i++)
-		until[i] = atomic_load(&load->shared[i].begun) + 1;
-	for (unsigned int i = 0; i < load->nr; i++)
-		while (alive && atomic_load(&load->shared[i].ended) < until[i]) {
-			usleep(300000);
-			alive = is_alive(load, i);
-			if (alive && each)
-				each(data);
-		}
-	return alive;
-}
-
-/* Return: how many did not end as they should. */
-static unsigned int stop(const struct load *load)
-{
-	unsigned int failed = 0;
-	int status;
-
-	for (unsigned int i = 0; i < load->nr; i++)
-		atomic_store(&load->shared[i].stop, true);
-	for (unsigned int i = 0; i < load->nr; i++)
-		failed += waitpid(load->pid[i], &status, 0) != load->pid[i] || status;
-	return failed;
-}
-
-static void print_load(const struct load *load)
-{
-	for (unsigned int i = 0; i < load->nr; i++) {
-		const struct workload *w = &load->shared[i];
-
-		printf("# CPU %u: %lu parts without support, %lu wrong%s%s\n", i,
-		       atomic_load(&w->skipped), atomic_load(&w->wrong),
-		       *w->why ? ", first: " : "", w->why);
-	}
 }
 
 /* ---- passes ---- */
@@ -398,19 +240,19 @@ static unsigned int run_pass(struct pass *pass, struct load *load, struct outcom
 	struct ktramp_batch batch;
 	int err;
 
-	start(load);
+	live_start(load);
 	err = kt_batch(fd, KTRAMP_IOC_ARM, pass->id, pass->nr, &batch);
 	/* Of two that overlap the second one is refused. */
 	if (err && err != -EBUSY)
 		printf("# arming probe %u: error %d, %s\n", batch.failed, -err, batch.why);
 	pass->failed += err && err != -EBUSY;
 	printf("# armed %u of %u\n", batch.done, pass->nr);
-	pass->failed += !wait_for_round(load, cool, pass);
+	pass->failed += !live_wait(load, cool, pass);
 	err = kt_batch(fd, KTRAMP_IOC_DISARM, pass->id, pass->nr, &batch);
 	if (err)
 		printf("# disarming probe %u: error %d, %s\n", batch.failed, -err, batch.why);
 	pass->failed += err != 0;
-	pass->failed += stop(load);
+	pass->failed += live_stop(load);
 	printf("# %u of them disarmed early\n", pass->cooled);
 	look(pass, outcome);
 	pass->failed += kt_batch(fd, KTRAMP_IOC_DESTROY, pass->id, pass->nr, &batch) != 0;
@@ -504,11 +346,11 @@ TEST_F(kernel, shows_a_probe_to_who_reads_its_text)
 	}
 	ASSERT_LT(0, id) TH_LOG("%s: error %d", site, -id);
 	address = kt_symbol("vfs_read") + offset;
-	EXPECT_TRUE(read_text(address, &before, 1));
+	EXPECT_TRUE(live_read(address, &before, 1));
 	EXPECT_EQ(0, kt_arm(self->dev.fd, id));
-	EXPECT_TRUE(read_text(address, &armed, 1));
+	EXPECT_TRUE(live_read(address, &armed, 1));
 	EXPECT_EQ(0, kt_disarm(self->dev.fd, id));
-	EXPECT_TRUE(read_text(address, &after, 1));
+	EXPECT_TRUE(live_read(address, &after, 1));
 	EXPECT_EQ(0, kt_destroy(self->dev.fd, id));
 	EXPECT_NE(INT3, before);
 	EXPECT_EQ(INT3, armed);
@@ -543,14 +385,14 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 	/* For a file system on a disk; a kernel that has no such module goes without. */
 	kt_insmod("/tests/modules/loop.ko");
 	/* Without probes first: what is wrong then is not ours, and keys settle. */
-	ASSERT_TRUE(share(&load));
-	start(&load);
-	EXPECT_TRUE(wait_for_round(&load, NULL, NULL));
-	EXPECT_EQ(0, stop(&load));
-	print_load(&load);
+	ASSERT_TRUE(live_share(&load));
+	live_start(&load);
+	EXPECT_TRUE(live_wait(&load, NULL, NULL));
+	EXPECT_EQ(0, live_stop(&load));
+	live_print(&load);
 	for (unsigned int i = 0; i < load.nr; i++)
 		load.skipped[i] = atomic_load(&load.shared[i].skipped);
-	ASSERT_TRUE(take(&before));
+	ASSERT_TRUE(live_take(&before));
 
 	from = MIN(setting("LIVE_FROM", 0), sites.nr);
 	to = MIN(setting("LIVE_TO", sites.nr), sites.nr);
@@ -568,11 +410,11 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 		/* A probe takes nothing away from what a kernel has. */
 		EXPECT_EQ(load.skipped[i], atomic_load(&load.shared[i].skipped));
 	}
-	print_load(&load);
+	live_print(&load);
 	print_outcome(&self->dev, &outcome);
 
-	ASSERT_TRUE(take(&after));
-	EXPECT_EQ(0, compare(&self->dev, &before, &after, &explained));
+	ASSERT_TRUE(live_take(&after));
+	EXPECT_EQ(0, live_compare(&self->dev, &before, &after, &explained));
 	printf("# text: %zu bytes compared, %zu changed by the kernel itself\n", before.size,
 	       explained);
 	EXPECT_EQ(0, outcome.stuck);
