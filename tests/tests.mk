@@ -24,6 +24,7 @@ GUEST_TESTS += engine
 GUEST_TESTS += exits
 GUEST_TESTS += fault
 GUEST_TESTS += flood
+GUEST_TESTS += fuzz
 GUEST_TESTS += hazard
 GUEST_TESTS += lifetime
 GUEST_TESTS += live
@@ -133,8 +134,11 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
+# What changes text all over.
+$(guest-out)/chaos_test $(guest-out)/fuzz_test $(guest-out)/hazard_test: $(guest-obj)/text.o
+
 # What gives programs to probes.
-guest-bpf := bpf chaos contexts flood state
+guest-bpf := bpf chaos contexts flood fuzz state
 $(guest-bpf:%=$(guest-out)/%_test): $(guest-obj)/progs.o
 $(guest-out)/bpf_test: $(guest-obj)/insn.o
 $(guest-bpf:%=$(guest-out)/%_test): guest-ldlibs := $(user-libbpf)

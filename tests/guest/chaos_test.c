@@ -28,6 +28,7 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "progs.h"
+#include "text.h"
 #include "workload.h"
 
 #define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
@@ -35,9 +36,7 @@
 #define WORKLOAD	"/tests/workload"
 #define SHARED		"/tmp/workload"
 
-#define FUNCTIONS_MAX	100000
 #define BATCH		100
-#define SCANNED_MAX	4096
 
 static unsigned long long number_of(const char *name, unsigned long long otherwise)
 {
@@ -63,54 +62,6 @@ static double seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
-/* ---- the kernel's functions ---- */
-
-static struct {
-	__u64 address;
-	char name[56];
-} functions[FUNCTIONS_MAX];
-static unsigned int nr_functions;
-static __u64 text_start, text_end;
-
-static void read_functions(void)
-{
-	FILE *file = fopen("/proc/kallsyms", "re");
-	unsigned long long address;
-	char type, name[512], line[1024];
-
-	nr_functions = 0;
-	while (file && nr_functions < FUNCTIONS_MAX && fgets(line, sizeof(line), file)) {
-		if (strchr(line, '[') || sscanf(line, "%llx %c %511s", &address, &type, name) != 3)
-			continue;
-		if (!strcmp(name, "_stext"))
-			text_start = address;
-		if (!strcmp(name, "_etext"))
-			text_end = address;
-		if (!strchr("tTwW", type) || !strncmp(name, "__pfx_", 6) ||
-		    strlen(name) >= sizeof(functions->name))
-			continue;
-		functions[nr_functions].address = address;
-		strcpy(functions[nr_functions++].name, name);
-	}
-	if (file)
-		fclose(file);
-}
-
-static unsigned char *read_text(void)
-{
-	size_t done = 0, size = text_end - text_start;
-	unsigned char *text = malloc(size);
-	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 1;
-
-	while (text && fd >= 0 && done < size && n > 0) {
-		n = pread(fd, text + done, size - done, text_start + done - KT_TEXT_BASE);
-		done += n > 0 ? n : 0;
-	}
-	close(fd);
-	return done == size ? text : NULL;
 }
 
 /* ---- what else goes on ---- */
@@ -280,23 +231,6 @@ static __u64 any_instruction(int fd, unsigned int *mechanisms)
 	return scan.address + insn.offset;
 }
 
-/* Does a jump label or a static call own this byte? They are as whoever uses them left them. */
-static bool is_labels(int fd, __u64 address)
-{
-	static struct ktramp_scan_insn insns[SCANNED_MAX];
-	struct ktramp_scan scan = {
-		.size = sizeof(scan), .insns = (unsigned long)insns, .max = SCANNED_MAX,
-		.address = address,
-	};
-
-	if (kt_ioctl(fd, KTRAMP_IOC_SCAN, &scan))
-		return false;
-	for (unsigned int i = 0; i < scan.nr && i < SCANNED_MAX; i++)
-		if (address - scan.address - insns[i].offset < insns[i].length)
-			return insns[i].kernel == KTRAMP_R_PATCHED;
-	return false;
-}
-
 static bool make_probe(struct chaos *c)
 {
 	static const unsigned int handlers[] = { KTRAMP_COUNT, KTRAMP_REGS, KTRAMP_COUNT_INLINE };
@@ -429,7 +363,6 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 	atomic_bool *stop = (atomic_bool *)(turns + ARRAY_SIZE(disturbers));
 	pid_t disturber[ARRAY_SIZE(disturbers)], work[2];
 	unsigned char *before, *after;
-	unsigned int changed = 0;
 	unsigned long rounds = 0;
 	int status;
 
@@ -470,13 +403,7 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 	kt_write_file(CPU1_ONLINE, "1");
 	after = read_text();
 	ASSERT_NE(NULL, after);
-	for (size_t i = 0; i < text_end - text_start; i++) {
-		if (before[i] == after[i] || is_labels(self->c.fd, text_start + i) ||
-		    changed++ > 8)
-			continue;
-		printf("# 0x%llx: %02x became %02x\n", text_start + i, before[i], after[i]);
-	}
-	EXPECT_EQ(0, changed);
+	EXPECT_EQ(0, changed_text(self->c.fd, before, after));
 	free(before);
 	free(after);
 }

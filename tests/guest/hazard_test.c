@@ -22,11 +22,11 @@
 
 #include "kselftest_harness.h"
 #include "kt.h"
+#include "text.h"
 
 #define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define TRACING		"/sys/kernel/tracing/"
 
-#define FUNCTIONS_MAX	100000
 #define CHUNK		1500	/* armed at a time */
 
 static unsigned int number_of(const char *name, unsigned int otherwise)
@@ -34,48 +34,6 @@ static unsigned int number_of(const char *name, unsigned int otherwise)
 	const char *text = getenv(name);
 
 	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
-struct function {
-	__u64 address;
-	char name[64];
-};
-
-/* The kernel's own, sorted, as kallsyms has them. */
-static struct function functions[FUNCTIONS_MAX];
-static unsigned int nr_functions;
-static __u64 text_start, text_end;
-
-static void read_functions(void)
-{
-	FILE *file = fopen("/proc/kallsyms", "re");
-	unsigned long long address;
-	char type, name[512], line[1024];
-
-	nr_functions = 0;
-	while (file && nr_functions < FUNCTIONS_MAX && fgets(line, sizeof(line), file)) {
-		if (strchr(line, '[') || sscanf(line, "%llx %c %511s", &address, &type, name) != 3)
-			continue;
-		if (!strcmp(name, "_stext"))
-			text_start = address;
-		if (!strcmp(name, "_etext"))
-			text_end = address;
-		if (!strchr("tTwW", type) || !strncmp(name, "__pfx_", 6))
-			continue;
-		functions[nr_functions].address = address;
-		snprintf(functions[nr_functions++].name, sizeof(functions->name), "%.63s", name);
-	}
-	if (file)
-		fclose(file);
-}
-
-/* An address of the kernel's, or 0. */
-static __u64 address_of(const char *name)
-{
-	for (unsigned int i = 0; i < nr_functions; i++)
-		if (!strcmp(functions[i].name, name))
-			return functions[i].address;
-	return 0;
 }
 
 static const unsigned int ours[] = {
@@ -209,21 +167,6 @@ TEST_F(hazard, what_serves_a_breakpoint_is_traced_by_nobody)
 }
 
 /* Read the kernel's text once. */
-static unsigned char *read_text(void)
-{
-	unsigned char *text = malloc(text_end - text_start);
-	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
-	size_t done = 0, size = text_end - text_start;
-	ssize_t n = 1;
-
-	while (text && fd >= 0 && done < size && n > 0) {
-		n = pread(fd, text + done, size - done, text_start + done - 0xffffffff80000000ULL);
-		done += n > 0 ? n : 0;
-	}
-	close(fd);
-	return done == size ? text : NULL;
-}
-
 /* sti; hlt and sti; mwait: neither takes a probe that could lose a wake-up, nor a step with TF. */
 TEST_F_TIMEOUT(hazard, what_waits_for_an_interrupt_keeps_its_sti, 120)
 {

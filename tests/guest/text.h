@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's functions, and its text as it is: for tests that change both all over.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ktramp.h"
+
+#define FUNCTIONS_MAX	100000
+
+/**
+ * struct function - one of the kernel's own, modules excluded
+ * @address: of its first byte
+ * @name: as kallsyms has it, or its beginning
+ */
+struct function {
+	__u64 address;
+	char name[64];
+};
+
+/* Sorted by address, once read_functions() was called; and the text they are in. */
+extern struct function functions[FUNCTIONS_MAX];
+extern unsigned int nr_functions;
+extern __u64 text_start, text_end;
+
+void read_functions(void);
+__u64 address_of(const char *name);
+unsigned char *read_text(void);
+unsigned int changed_text(int fd, const unsigned char *before, const unsigned char *after);
+
+#endif /* TEXT_H */
