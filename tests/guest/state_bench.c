@@ -265,13 +265,8 @@ static int give_drawn(struct bench *b, struct item *item)
 	static char log[4096];
 	int err;
 
-	/* What the verifier refuses, arithmetic on the context in the main, is drawn again. */
-	for (unsigned int tries = 0; tries < 8; tries++) {
-		program_draw(&rng, item->place, &b->maps, &item->program);
-		bpf.prog_fd = program_load(&item->program, NULL, 0);
-		if (bpf.prog_fd != -EACCES)
-			break;
-	}
+	program_draw(&rng, item->place, &b->maps, &item->program);
+	bpf.prog_fd = program_load(&item->program, NULL, 0);
 	if (bpf.prog_fd < 0) {
 		program_load(&item->program, log, sizeof(log));
 		printf("# a program does not load: %s\n", log);

@@ -63,7 +63,10 @@ static unsigned int pick(struct author *a, enum content content)
 	return nr ? found : 9;
 }
 
-/* One that may be overwritten: the last one that has the context stays. */
+/*
+ * One that may be overwritten, or 9: the last one that has the context stays, and so does what a
+ * register has where a branch may skip the step.
+ */
 static unsigned int pick_target(struct author *a)
 {
 	for (unsigned int tries = 0; tries < 8; tries++) {
@@ -72,7 +75,7 @@ static unsigned int pick_target(struct author *a)
 		if (a->reg[reg] != CONTEXT && (!a->frozen || a->reg[reg] == NUMBER))
 			return reg;
 	}
-	return 0;
+	return 9;
 }
 
 static void load_field(struct author *a)
@@ -84,7 +87,7 @@ static void load_field(struct author *a)
 	unsigned int size = rng_below(a->rng, 5), field = rng_below(a->rng, FIELDS);
 	unsigned int within = rng_below(a->rng, 8 / sizes[size].bytes) * sizes[size].bytes;
 
-	if (from == 9)
+	if (from == 9 || to == 9)
 		return;
 	put(a, BPF_LDX | BPF_MEM | sizes[size].code, to, from, 8 * field + within, 0);
 	a->reg[to] = NUMBER;
@@ -120,7 +123,7 @@ static void move(struct author *a, enum content content)
 	unsigned int slot = rng_below(a->rng, SPILLS);
 	int offset = KEY - 8 * (int)(slot + 1);
 
-	if (from == 9 || a->frozen)
+	if (from == 9 || to == 9 || a->frozen)
 		return;
 	if (rng_below(a->rng, 2)) {
 		put(a, BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0);
