@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "kernel/compat.h"
 #include "kernel/symbol.h"
 
 /**
@@ -61,6 +62,45 @@ int ktramp_symbol_find(const char *name, unsigned long *addr)
 	return err == -ENOMEM ? err : -ENOENT;
 }
 
+#ifdef CONFIG_KALLSYMS
+static bool is_there(const Elf_Sym *sym, unsigned long addr)
+{
+	return sym->st_shndx != SHN_UNDEF && sym->st_value == addr;
+}
+
+/*
+ * kallsyms lets a function run to the next symbol. For the last one of a section of a module that is
+ * in another section, or the end of the pages of the module's text: in between are zeros, of which
+ * an odd number is no instruction, and sections without symbols, such as .altinstr_replacement. The
+ * module's own table has kept the size that the compiler gave the function.
+ */
+static void end_with_section(struct ktramp_symbol *symbol, const struct module *mod)
+{
+	const struct mod_kallsyms *all = &mod->core_kallsyms;
+	unsigned int i, section = SHN_UNDEF;
+	unsigned long size = 0;
+
+	for (i = 1; i < all->num_symtab; i++) {
+		const Elf_Sym *sym = &all->symtab[i];
+
+		if (!is_there(sym, symbol->start))
+			continue;
+		section = sym->st_shndx;
+		size = max_t(unsigned long, size, sym->st_size);
+	}
+	for (i = 1; i < all->num_symtab; i++)
+		if (all->symtab[i].st_shndx == section && all->symtab[i].st_value > symbol->start)
+			return;
+	/* What was written in assembler may have no size. */
+	if (size && size < symbol->size)
+		symbol->size = size;
+}
+#else
+static void end_with_section(struct ktramp_symbol *symbol, const struct module *mod)
+{
+}
+#endif
+
 /**
  * ktramp_symbol_at() - the function around an address
  * @symbol: (out) the function
@@ -73,6 +113,7 @@ int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
 {
 	unsigned long offset, size;
 	char *line, *plus, *bracket;
+	struct module *mod;
 	int err = -ENOENT;
 
 	line = kmalloc(KSYM_SYMBOL_LEN, GFP_KERNEL);
@@ -97,7 +138,12 @@ int ktramp_symbol_at(struct ktramp_symbol *symbol, unsigned long addr)
 		snprintf(symbol->name, sizeof(symbol->name), "%s:%s", symbol->module, line);
 	else
 		strscpy(symbol->name, line, sizeof(symbol->name));
-	err = 0;
+	mod = bracket ? ktramp_module_get(symbol->module) : NULL;
+	if (mod) {
+		end_with_section(symbol, mod);
+		ktramp_module_put(mod);
+	}
+	err = offset < symbol->size ? 0 : -ENOENT;
 out:
 	kfree(line);
 	return err;
@@ -107,8 +153,8 @@ out:
  * ktramp_module_get() - a module by its name
  * @name: of the module
  *
- * Its kobject is the only thing that can be asked for; it keeps the memory of the module, not
- * the module loaded.
+ * Its kobject is the only thing that can be asked for. It keeps the memory of the module: who unloads
+ * it waits in mod_kobject_put() before that goes. It does not keep the module from leaving.
  *
  * Return: NULL if there is none. Give it back by ktramp_module_put().
  */

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Many places at once: patterns, a function's returns, and the list one chooses from. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -142,6 +148,108 @@ TEST_F_TIMEOUT(places, of_a_pattern_are_traced_together, 300)
 	kt_shell("ktramp trace 'no_such_*'", &self->o);
 	EXPECT_EQ(1, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.err, "no_such_*"));
+}
+
+/* A module's functions behind which another section begins, by the module's file. */
+struct last {
+	unsigned long start, size;
+	char name[128];
+};
+
+/* Return: how many, at most one a section, or -1. */
+static int find_last(const char *path, struct last *last, unsigned int max)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), nr = 0;
+	const Elf64_Shdr *section, *symbols = NULL;
+	const Elf64_Sym *all;
+	struct stat stat;
+	const char *file;
+
+	if (fd < 0 || fstat(fd, &stat))
+		return -1;
+	file = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (file == MAP_FAILED)
+		return -1;
+	section = (const void *)(file + ((const Elf64_Ehdr *)file)->e_shoff);
+	for (unsigned int i = 0; i < ((const Elf64_Ehdr *)file)->e_shnum; i++)
+		if (section[i].sh_type == SHT_SYMTAB)
+			symbols = &section[i];
+	all = (const void *)(file + (symbols ? symbols->sh_offset : 0));
+	for (unsigned int i = 0; symbols && i < ((const Elf64_Ehdr *)file)->e_shnum && i < max; i++) {
+		struct last found = { 0 };
+
+		for (size_t k = 0; k < symbols->sh_size / sizeof(*all); k++) {
+			const char *name = file + section[symbols->sh_link].sh_offset + all[k].st_name;
+
+			if (all[k].st_shndx != i || !*name || all[k].st_value < found.start)
+				continue;
+			found.start = all[k].st_value;
+			found.size = ELF64_ST_TYPE(all[k].st_info) == STT_FUNC ? all[k].st_size : 0;
+			snprintf(found.name, sizeof(found.name), "%s", name);
+		}
+		if (found.size)
+			last[nr++] = found;
+	}
+	munmap((void *)file, stat.st_size);
+	return nr;
+}
+
+static unsigned long long address_in(const char *module, const char *symbol)
+{
+	char line[1024], name[512], of[64];
+	unsigned long long address, found = 0;
+	FILE *file = fopen("/proc/kallsyms", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%llx %*c %511s [%63[^]]", &address, name, of) == 3 &&
+		    !strcmp(of, module) && !strcmp(name, symbol))
+			found = address;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Behind it kallsyms has zeros, and sections without symbols, up to the next symbol or page. */
+TEST_F_TIMEOUT(places, in_a_module_end_where_their_section_does, 120)
+{
+	static const char *const modules[] = { "ktramp_window", "ktramp_rival", "ktramp_state" };
+	static struct ktramp_scan_insn insns[4096];
+	struct ktramp_site_info site = { .size = sizeof(site) };
+	struct last last[64];
+	unsigned int seen = 0;
+	char path[64];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(modules); i++) {
+		int nr;
+
+		snprintf(path, sizeof(path), "/lib/modules/%s.ko", modules[i]);
+		nr = find_last(path, last, ARRAY_SIZE(last));
+		ASSERT_LT(0, nr) TH_LOG("%s", path);
+		ASSERT_EQ(0, kt_insmod(path));
+		while (nr--) {
+			struct ktramp_scan scan = {
+				.size = sizeof(scan), .insns = (__u64)(uintptr_t)insns,
+				.address = address_in(modules[i], last[nr].name),
+				.max = ARRAY_SIZE(insns), .mechanisms = 1U << KTRAMP_JUMP,
+			};
+
+			/* What initializes a module is gone. */
+			if (!scan.address)
+				continue;
+			seen++;
+			EXPECT_EQ(0, kt_ioctl(self->fd, KTRAMP_IOC_SCAN, &scan));
+			EXPECT_EQ(last[nr].size, scan.length) TH_LOG("%s", last[nr].name);
+			EXPECT_EQ(last[nr].size, scan.known) TH_LOG("%s", last[nr].name);
+			/* What is behind it is no function's, or another one's. */
+			snprintf(site.site, sizeof(site.site), "0x%llx", scan.address + scan.length);
+			if (!kt_ioctl(self->fd, KTRAMP_IOC_SITE, &site))
+				EXPECT_EQ(0, site.offset) TH_LOG("%s", site.site);
+		}
+		ASSERT_EQ(0, syscall(SYS_delete_module, modules[i], 0));
+	}
+	/* Ordinary code, and what is there to leave. */
+	EXPECT_LE(4, seen);
 }
 
 TEST_HARNESS_MAIN
