@@ -26,6 +26,9 @@ static char verdict[256];
 #define LOG_BEGIN	"BEGIN PROG LOAD LOG --\n"
 #define LOG_END		"-- END PROG LOAD LOG"
 
+/* From 7.3 on an explanation of many lines follows the reason. */
+#define EXPLANATION	"Verification failed: "
+
 /* What a line of the log says of the cause; the log of a field that is missing says which. */
 static bool is_verdict(const char *line, size_t len)
 {
@@ -50,6 +53,8 @@ static void keep_verdict(const char *log)
 	for (const char *line = log; *line && (!end || line < end);) {
 		size_t len = strcspn(line, "\n");
 
+		if (!strncmp(line, EXPLANATION, strlen(EXPLANATION)))
+			return;
 		if (is_verdict(line, len))
 			snprintf(verdict, sizeof(verdict), "%.*s", (int)len, line);
 		line += len + (line[len] == '\n');
