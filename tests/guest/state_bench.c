@@ -516,6 +516,9 @@ static void check_class(struct bench *b, const struct item *item,
 	/* Whoever wants it there says that it may be entered again. */
 	if (info->handler == KTRAMP_BPF_INLINE && info->bpf_class == KTRAMP_BPF_BARE)
 		return;
+	if (item->program.deep && item->program.class == KTRAMP_BPF_BARE &&
+	    info->bpf_class == KTRAMP_BPF_LIGHT)
+		return;
 	if (b->differences++ >= DIFFERENCES)
 		return;
 	explain_probe(b, item, DRAWN);

@@ -21,6 +21,7 @@
 #define STEPS		24	/* of a program, at most */
 #define SPILLS		6	/* slots of its stack beside the key's */
 #define KEY		(-8)	/* where the key is: the context is never above it */
+#define SMALL_STACK	48	/* bytes; a larger one may be another one on each CPU */
 
 /* What a register has. */
 enum content { NOTHING, NUMBER, CONTEXT };
@@ -132,6 +133,8 @@ static void move(struct author *a, enum content content)
 	}
 	put(a, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, from, offset, 0);
 	a->slot[slot] = content;
+	if (offset < -SMALL_STACK)
+		a->program->deep = true;
 	slot = rng_below(a->rng, SPILLS);
 	if (a->slot[slot] == NOTHING)
 		return;

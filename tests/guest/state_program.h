@@ -20,12 +20,15 @@
  * @nr: how many
  * @class: &enum ktramp_bpf_class that it must be given
  * @reentrant: whoever gives it to a probe says so
+ * @deep: it may be given a stack that each CPU has its own of, and a guard with it: "bpf, x86:
+ *	Support private stack in jit", 6.13, from 64 bytes on, in steps of 16
  */
 struct program {
 	struct bpf_insn insn[PROGRAM_INSNS];
 	unsigned int nr;
 	unsigned int class;
 	bool reentrant;
+	bool deep;
 };
 
 /**

@@ -450,7 +450,7 @@ static int spoil(struct bench *b, uint64_t at, uint8_t by)
 	return err ?: copy_text(b->state, STATE_IOC_WRITE, at, &byte, 1);
 }
 
-TEST_F(spoilt, copy_is_found_out)
+TEST_F_TIMEOUT(spoilt, copy_is_found_out, 120)
 {
 	struct state_result bare, probed;
 	struct bench *b = self->b;
@@ -515,7 +515,7 @@ static void lie(struct __test_metadata *_metadata, struct bench *b, unsigned int
 	EXPECT_EQ(0, kt_destroy(b->fd, item->probe[way]));
 }
 
-TEST_F(state, a_lie_of_the_handler_is_found_out)
+TEST_F_TIMEOUT(state, a_lie_of_the_handler_is_found_out, 120)
 {
 	lie(_metadata, self->b, JUMP_REGS, ALONE);
 	lie(_metadata, self->b, BPF_JUMP, ALONE);
@@ -524,7 +524,7 @@ TEST_F(state, a_lie_of_the_handler_is_found_out)
 }
 
 /* The helpers say of whom they are; and a program runs as often as it is counted. */
-TEST_F(state, what_goes_wrong_in_a_program_is_found_out)
+TEST_F_TIMEOUT(state, what_goes_wrong_in_a_program_is_found_out, 120)
 {
 	struct bench *b = self->b;
 
