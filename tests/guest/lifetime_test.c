@@ -74,17 +74,24 @@ static unsigned int keep_many(int fd, __u32 *ids, unsigned int nr)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
 	unsigned long long address, last = 0;
-	char type, line[1024], site[64];
+	char type, line[1024], name[512], site[64];
 	unsigned int found = 0;
 	int id;
 
 	while (file && found < nr && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%llx %c", &address, &type) != 2 || strchr(line, '[') ||
-		    (type != 't' && type != 'T') || address < last + 64)
+		if (sscanf(line, "%llx %c %511s", &address, &type, name) != 3 ||
+		    strchr(line, '[') || (type != 't' && type != 'T') ||
+		    !strncmp(name, "__pfx_", 6) || !strncmp(name, "__cfi_", 6) ||
+		    address < last + 64)
 			continue;
 		last = address;
+		/* Behind what ftrace has there, and behind an endbr64 as well. */
 		snprintf(site, sizeof(site), "0x%llx", address + 5);
 		id = keep(fd, site, KTRAMP_INT3_BOOST);
+		if (id == -EILSEQ) {
+			snprintf(site, sizeof(site), "0x%llx", address + 9);
+			id = keep(fd, site, KTRAMP_INT3_BOOST);
+		}
 		if (id > 0)
 			ids[found++] = id;
 	}

@@ -20,7 +20,7 @@
 
 struct symbol {
 	unsigned long long address;
-	char name[128];
+	char name[KTRAMP_SITE_MAX];
 };
 
 static struct symbol *symbols;
@@ -39,17 +39,20 @@ static bool read_symbols(void)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
 	unsigned long long address, last = 0;
-	char line[512], type, name[128];
+	char line[1024], type, name[512];
 	bool inside = false;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (strchr(line, '[') || sscanf(line, "%llx %c %127s", &address, &type, name) != 3)
+		if (strchr(line, '[') || sscanf(line, "%llx %c %511s", &address, &type, name) != 3)
 			continue;
 		if (!strcmp(name, "_stext"))
 			inside = true;
 		if (!strcmp(name, "_etext"))
 			break;
 		if (!inside || !strchr("tTwW", type) || address == last)
+			continue;
+		/* Rust's may be longer than what names a site: those have an address. */
+		if (strlen(name) + sizeof(",12345") > KTRAMP_SITE_MAX)
 			continue;
 		last = address;
 		if (!(nr_symbols & (nr_symbols - 1)))
