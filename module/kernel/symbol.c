@@ -69,10 +69,11 @@ static bool is_there(const Elf_Sym *sym, unsigned long addr)
 }
 
 /*
- * kallsyms lets a function run to the next symbol. For the last one of a section of a module that is
- * in another section, or the end of the pages of the module's text: in between are zeros, of which
- * an odd number is no instruction, and sections without symbols, such as .altinstr_replacement. The
- * module's own table has kept the size that the compiler gave the function.
+ * kallsyms lets a function run to the next symbol. For the last one of a section of a module that
+ * is in another section, or the end of the pages of the module's text: in between are zeros, of
+ * which an odd number is no instruction, and sections without symbols, such as
+ * .altinstr_replacement. The module's own table has kept the size that the compiler gave the
+ * function.
  */
 static void end_with_section(struct ktramp_symbol *symbol, const struct module *mod)
 {
@@ -153,8 +154,8 @@ out:
  * ktramp_module_get() - a module by its name
  * @name: of the module
  *
- * Its kobject is the only thing that can be asked for. It keeps the memory of the module: who unloads
- * it waits in mod_kobject_put() before that goes. It does not keep the module from leaving.
+ * Its kobject is the only thing that can be asked for. It keeps the memory of the module: who
+ * unloads it waits in mod_kobject_put() before that goes. It does not keep the module from leaving.
  *
  * Return: NULL if there is none. Give it back by ktramp_module_put().
  */

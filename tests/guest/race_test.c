@@ -584,7 +584,7 @@ TEST_F_TIMEOUT(duel, is_lost_by_nobody, 600)
 
 	ASSERT_LT(0, id);
 	pthread_create(&self->rival.thread, NULL, register_kprobes, &self->rival);
-	/* A kernel whose optimizer never waits keeps theirs from coming often: then it takes longer. */
+	/* Where the optimizer never waits, theirs comes seldom: then it takes longer. */
 	for (unsigned int i = 0; i < rounds || !armed || (!(refused + self->rival.refused) &&
 							  i < PATIENCE * rounds); i++) {
 		err = kt_arm(self->fd, id);
