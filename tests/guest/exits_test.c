@@ -740,6 +740,8 @@ static const struct {
 	{ "ktramp exits run ../a -- true", 2, "ID" },
 	{ "ktramp exits run .a -- true", 2, "ID" },
 	{ "ktramp exits adopt a", 2, "number" },
+	{ "ktramp exits forget", 2, "ID" },
+	{ "ktramp exits forget a ../b", 2, "ID" },
 	{ "ktramp exits list --naive", 2, "daemon" },
 	{ "ktramp exits list more", 2, "more" },
 	{ "ktramp exits daemon --size 0", 2, "size" },
@@ -782,17 +784,66 @@ TEST_F_TIMEOUT(exits, command_gives_no_name_twice_and_serves_no_state_twice, 60)
 	RUN(EXITS "run d -- /no/such/program");
 	EXPECT_EQ(1, self->o.status);
 	EXPECT_NE(NULL, strstr(self->o.err, "/no/such/program"));
+	/* It never began: there is nothing to tell of it, and its name is free. */
+	RUN(EXITS "status d");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "nothing is known of 'd'")) TH_LOG("%s", self->o.err);
+	RUN(EXITS "adopt d 99999999999");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "a process's number is needed"))
+		TH_LOG("%s", self->o.err);
+	RUN(EXITS "adopt d 4194303");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "No such process")) TH_LOG("%s", self->o.err);
 	RUN("kill -15 $(" EXITS "status c | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')");
-	told = wait_for_rows("/tmp/told", 2);
-	EXPECT_EQ(127, kt_number(kt_row(told, "id", "d"), "code"));
+	told = wait_for_rows("/tmp/told", 1);
+	EXPECT_EQ(1, json_array_size(told));
 	EXPECT_EQ(SIGTERM, kt_number(kt_row(told, "id", "c"), "signal"));
 	json_decref(told);
 	/* It has ended, and that was told: the name is free. */
 	RUN(EXITS "run c -- sh -c 'exit 4'");
 	EXPECT_EQ(0, self->o.status);
-	told = wait_for_rows("/tmp/told", 3);
-	EXPECT_EQ(4, kt_number(json_array_get(told, 2), "code"));
+	told = wait_for_rows("/tmp/told", 2);
+	EXPECT_EQ(4, kt_number(json_array_get(told, 1), "code"));
 	json_decref(told);
+}
+
+TEST_F_TIMEOUT(exits, records_are_kept_until_they_are_forgotten, 60)
+{
+	json_t *told;
+
+	self->daemon = start_daemon("/tmp/told", NULL, NULL);
+	RUN(EXITS "run ends -- sh -c 'exit 4'");
+	RUN(EXITS "run stays -- sleep 1000");
+	told = wait_for_rows("/tmp/told", 1);
+	json_decref(told);
+	/* What runs is not forgotten, and keeps nothing else from it. */
+	RUN(EXITS "run ends2 -- sh -c 'exit 5'");
+	told = wait_for_rows("/tmp/told", 2);
+	json_decref(told);
+	RUN(EXITS "forget stays ends2");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "'stays' is process")) TH_LOG("%s", self->o.err);
+	RUN(EXITS "status ends2");
+	EXPECT_NE(NULL, strstr(self->o.err, "nothing is known of 'ends2'"));
+	/* The program goes, as with its file system; what has ended is on disk. */
+	stop_daemon(&self->daemon, SIGTERM);
+	RUN(EXITS "unload");
+	EXPECT_EQ(0, self->o.status) TH_LOG("%s", self->o.err);
+	RUN(EXITS "status ends");
+	EXPECT_EQ(0, self->o.status) TH_LOG("%s", self->o.err);
+	EXPECT_NE(NULL, strstr(self->o.out, "\"code\":4"));
+	RUN(EXITS "status stays");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.err, "nothing records exits")) TH_LOG("%s", self->o.err);
+	RUN(EXITS "list");
+	EXPECT_EQ(1, self->o.status);
+	EXPECT_NE(NULL, strstr(self->o.out, "\"id\":\"ends\""));
+	EXPECT_NE(NULL, strstr(self->o.err, "nothing records exits"));
+	RUN(EXITS "forget ends");
+	EXPECT_EQ(0, self->o.status) TH_LOG("%s", self->o.err);
+	EXPECT_NE(0, access(STATE "/ends", F_OK));
+	RUN("killall sleep");
 }
 
 TEST_HARNESS_MAIN

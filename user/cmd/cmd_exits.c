@@ -21,6 +21,7 @@ enum action_kind {
 	ACTION_ADOPT,
 	ACTION_STATUS,
 	ACTION_LIST,
+	ACTION_FORGET,
 	ACTION_UNLOAD,
 };
 
@@ -29,18 +30,20 @@ static const struct {
 	enum action_kind kind;
 	bool wants_id;
 	bool wants_more;
+	bool wants_program;	/* it must be loaded, and not only the records be there */
 } actions[] = {
-	{ "daemon", ACTION_DAEMON, false, false },
-	{ "run", ACTION_RUN, true, true },
-	{ "adopt", ACTION_ADOPT, true, true },
-	{ "status", ACTION_STATUS, true, false },
-	{ "list", ACTION_LIST, false, false },
-	{ "unload", ACTION_UNLOAD, false, false },
+	{ "daemon", ACTION_DAEMON, false, false, false },
+	{ "run", ACTION_RUN, true, true, true },
+	{ "adopt", ACTION_ADOPT, true, true, true },
+	{ "status", ACTION_STATUS, true, false, false },
+	{ "list", ACTION_LIST, false, false, false },
+	{ "forget", ACTION_FORGET, true, true, false },
+	{ "unload", ACTION_UNLOAD, false, false, false },
 };
 
 struct options {
 	enum action_kind action;
-	bool wants_id, wants_more;
+	bool wants_id, wants_more, wants_program;
 	const char *pins;
 	const char *state;
 	uint32_t size;
@@ -67,7 +70,7 @@ static const char doc[] =
 	"daemon: put a BPF program on the tracepoint sched_process_exit, unless it is there, then "
 	"print each exit, once. run: start CMD as ID. adopt: watch a process that runs already. "
 	"status: how ID ended, or that it is running. list: all of them, and what was counted. "
-	"unload: take the program out of the kernel and remove what is recorded nowhere else.\v"
+	"forget: remove the record of what has ended. unload: take the program out of the kernel and remove what is recorded nowhere else.\v"
 	"The program and its maps are pinned: while no daemon runs, and nothing else of ktramp "
 	"either, exits are recorded all the same. CMD's parent need not live. One that has ended "
 	"is known by number and start, so that a later process with its number is not taken for "
@@ -78,7 +81,8 @@ static const char doc[] =
 	"  ktramp exits daemon &\n"
 	"  ktramp exits run web -- httpd -f\n"
 	"  ktramp exits status web\n"
-	"  ktramp exits list --json | jq 'select(.code != 0)'\n";
+	"  ktramp exits list --json | jq 'select(.code != 0)'\n"
+	"  ktramp exits forget web\n";
 
 static void set_action(struct argp_state *state, struct options *opts, const char *name)
 {
@@ -88,9 +92,11 @@ static void set_action(struct argp_state *state, struct options *opts, const cha
 		opts->action = actions[i].kind;
 		opts->wants_id = actions[i].wants_id;
 		opts->wants_more = actions[i].wants_more;
+		opts->wants_program = actions[i].wants_program;
 		return;
 	}
-	argp_error(state, "no action '%s'; there are daemon, run, adopt, status, list and unload",
+	argp_error(state,
+		   "no action '%s'; there are daemon, run, adopt, status, list, forget and unload",
 		   name);
 }
 
@@ -119,7 +125,7 @@ static void check_options(struct argp_state *state, const struct options *opts)
 {
 	if (!opts->action)
 		argp_error(state,
-			   "an action is needed: daemon, run, adopt, status, list or unload");
+			   "an action is needed: daemon, run, adopt, status, list, forget or unload");
 	if (opts->wants_id && !opts->id)
 		argp_error(state, "an ID is needed");
 	if (opts->action == ACTION_RUN && !opts->nr_more)
@@ -127,6 +133,8 @@ static void check_options(struct argp_state *state, const struct options *opts)
 	if (opts->action == ACTION_ADOPT && opts->nr_more % 2 != 1)
 		argp_error(state, "the number of a process is needed for each: adopt ID PID");
 	for (int i = 1; opts->action == ACTION_ADOPT && i < opts->nr_more; i += 2)
+		check_id(state, opts->more[i]);
+	for (int i = 0; opts->action == ACTION_FORGET && i < opts->nr_more; i++)
 		check_id(state, opts->more[i]);
 	if ((opts->naive || opts->size) && opts->action != ACTION_DAEMON)
 		argp_error(state, "--naive and --size are for the daemon");
@@ -167,7 +175,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = CMD_ARGP(
 	"daemon\nrun ID [--] CMD [ARG...]\nadopt ID PID [ID PID...]\n"
-	"status ID\nlist\nunload");
+	"status ID\nlist\nforget ID...\nunload");
 
 /* The exits of what is watched would be lost, and nobody told. */
 static int unload(const struct exits *exits, const struct options *opts)
@@ -188,9 +196,12 @@ static int run_action(struct exits *exits, const struct options *opts)
 		return unload(exits, opts);
 	if (opts->action == ACTION_DAEMON)
 		return exits_daemon(exits, opts->size ?: EXITS_SIZE, opts->naive);
-	err = exits_open(exits, opts->pins);
-	if (err)
-		return err;
+	/* What has ended is on disk. */
+	if (opts->wants_program || exits_are_loaded(opts->pins) || access(opts->state, F_OK)) {
+		err = exits_open(exits, opts->pins);
+		if (err)
+			return err;
+	}
 	switch (opts->action) {
 	case ACTION_RUN:
 		return exits_run(exits, opts->id, opts->more);
@@ -198,6 +209,8 @@ static int run_action(struct exits *exits, const struct options *opts)
 		return exits_adopt(exits, opts->id, opts->more, opts->nr_more);
 	case ACTION_STATUS:
 		return exits_status(exits, opts->id);
+	case ACTION_FORGET:
+		return exits_drop(exits, opts->id, opts->more, opts->nr_more);
 	default:
 		return exits_list(exits);
 	}

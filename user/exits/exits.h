@@ -28,6 +28,7 @@ int exits_load(struct exits *exits, const char *pins, uint32_t size, bool naive)
 int exits_open(struct exits *exits, const char *pins);		/* complains */
 void exits_close(struct exits *exits);
 bool exits_are_loaded(const char *pins);
+bool exits_are_open(const struct exits *exits);
 int exits_unload(const char *pins);				/* complains */
 int exits_count(const struct exits *exits, enum exits_counter counter, uint64_t *value);
 void exits_add(const struct exits *exits, enum exits_counter counter);
@@ -79,11 +80,14 @@ void record_text(const struct record *record, char *text, size_t size);
 /* exits_settle.c: from a process to its record, whoever dies first */
 int exits_arm(const struct exits *exits, int dir, int pidfd, struct record *record);
 int record_settle(const struct exits *exits, struct record *record, int *pidfd);
+const char *settle_error(int err);
 
 /* exits_run.c */
 int exits_run(struct exits *exits, const char *id, char **argv);	/* complains */
 int exits_adopt(struct exits *exits, const char *id, char **more,
 		int nr_more);					/* complains */
+/* @ids: those of records that go; the first one is @id */
+int exits_drop(struct exits *exits, const char *id, char **ids, int nr);	/* complains */
 
 /* exits_daemon.c */
 int exits_daemon(struct exits *exits, uint32_t size, bool naive);	/* complains */

@@ -118,7 +118,8 @@ static int has_ended(struct daemon *daemon, struct watched *w)
 
 	if (same)
 		err = record_settle(daemon->exits, &record, &pidfd);
-	if (err || pidfd >= 0)
+	/* A record that is gone is of a program that never began. */
+	if ((err && err != -ENOENT) || pidfd >= 0)
 		p_err("cannot tell how '%s' ended: %s", w->id,
 		      err ? strerror(-err) : "it is not recorded");
 	if (pidfd >= 0)

@@ -11,7 +11,7 @@ static int bring_up_to_date(const struct exits *exits, struct record *record)
 	int pidfd, err = record_settle(exits, record, &pidfd);
 
 	if (err)
-		p_err("cannot tell whether '%s' is running: %s", record->id, strerror(-err));
+		p_err("cannot tell whether '%s' is running: %s", record->id, settle_error(err));
 	else if (pidfd >= 0)
 		close(pidfd);
 	return err;
@@ -45,6 +45,7 @@ int exits_status(struct exits *exits, const char *id)
 struct list {
 	const struct exits *exits;
 	struct table table;
+	bool unknown;	/* what runs, or does not any more */
 };
 
 static int list_record(const struct record *read, void *arg)
@@ -54,8 +55,12 @@ static int list_record(const struct record *read, void *arg)
 	char text[160];
 	int err = bring_up_to_date(list->exits, &record);
 
-	if (err)
+	/* What has ended is known all the same. */
+	if (err && exits_are_open(list->exits))
 		return err;
+	list->unknown |= err != 0;
+	if (err)
+		return 0;
 	if (out_json)
 		return out_line(stdout, record_json(&record));
 	record_text(&record, text, sizeof(text));
@@ -113,8 +118,11 @@ int exits_list(struct exits *exits)
 	err = records_each(dir, list_record, &list);
 	if (!err && !out_json)
 		err = table_print(&list.table);
-	if (!err)
+	/* They went with the program. */
+	if (!err && exits_are_open(exits))
 		err = print_counters(exits);
+	if (!err && list.unknown)
+		err = -ENODEV;
 	table_deinit(&list.table);
 	close(dir);
 	return err;

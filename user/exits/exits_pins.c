@@ -222,6 +222,11 @@ int exits_open(struct exits *exits, const char *directory)
 	return 0;
 }
 
+bool exits_are_open(const struct exits *exits)
+{
+	return exits->watched >= 0;
+}
+
 void exits_close(struct exits *exits)
 {
 	int *const fds[] = {

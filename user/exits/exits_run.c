@@ -21,7 +21,7 @@
  * An ID is free if its process has ended and the daemon has told so; until then the record
  * is what the exit will be told by.
  */
-static int check_free(const struct exits *exits, int dir, const char *id)
+static int check_ended(const struct exits *exits, int dir, const char *id, const char *otherwise)
 {
 	struct record record;
 	char text[160];
@@ -32,15 +32,20 @@ static int check_free(const struct exits *exits, int dir, const char *id)
 	if (!err)
 		err = record_settle(exits, &record, &pidfd);
 	if (err) {
-		p_err("cannot tell whether '%s' is in use: %s", id, strerror(-err));
+		p_err("cannot tell whether '%s' is in use: %s", id, settle_error(err));
 		return err;
 	}
 	if (pidfd >= 0)
 		close(pidfd);
 	record_text(&record, text, sizeof(text));
-	p_err("'%s' is process %u, %s%s: take another name", id, record.pid, text,
-	      pidfd >= 0 ? "" : ", which the daemon has not told yet");
+	p_err("'%s' is process %u, %s%s: %s", id, record.pid, text,
+	      pidfd >= 0 ? "" : ", which the daemon has not told yet", otherwise);
 	return -EEXIST;
+}
+
+static int check_free(const struct exits *exits, int dir, const char *id)
+{
+	return check_ended(exits, dir, id, "take another name");
 }
 
 static int complain_arm(const struct exits *exits, const char *id, int err)
@@ -106,7 +111,7 @@ static int report(const struct record *record)
 struct child {
 	pid_t pid;
 	int pidfd;
-	int gate;	/* a byte lets it execute, closing ends it */
+	int gate;	/* a byte lets it execute, if it can; closing ends it */
 	int failure;	/* errno of execvp(), or nothing */
 };
 
@@ -119,7 +124,8 @@ static void child_main(int gate, int failure, char **argv)
 		_exit(EXIT_FAILED);
 	execvp(*argv, argv);
 	err = errno;
-	if (write(failure, &err, sizeof(err)) != sizeof(err))
+	/* What never began has no exit: it waits until nobody watches it any more. */
+	if (write(failure, &err, sizeof(err)) != sizeof(err) || read(gate, &byte, 1))
 		_exit(EXIT_FAILED);
 	_exit(err == ENOENT ? 127 : 126);
 }
@@ -166,6 +172,22 @@ static int let_go(struct child *child, const char *program)
 	return 0;
 }
 
+/* It executes nothing, and will not. */
+static void end(struct child *child)
+{
+	close(child->gate);
+	child->gate = -1;
+	waitpid(child->pid, NULL, 0);
+}
+
+static void take_back(const struct exits *exits, int dir, const struct record *record)
+{
+	struct exits_identity identity = { .tgid = record->pid, .start = record->start };
+
+	exits_unwatch(exits, &identity, record->trace);
+	record_remove(dir, record->id);
+}
+
 static void release(struct child *child)
 {
 	close(child->gate);
@@ -192,13 +214,14 @@ int exits_run(struct exits *exits, const char *id, char **argv)
 	else
 		err = arm_and_write(exits, dir, child.pidfd, &record);
 	if (!err) {
-		err = let_go(&child, *argv) ?: report(&record);
-	} else if (child.pid > 0) {
-		/* It has executed nothing, and will not. */
-		close(child.gate);
-		child.gate = -1;
-		waitpid(child.pid, NULL, 0);
+		err = let_go(&child, *argv);
+		if (err)
+			take_back(exits, dir, &record);
 	}
+	if (err && child.pid > 0)
+		end(&child);
+	if (!err)
+		err = report(&record);
 	release(&child);
 out:
 	close(lock);
@@ -213,12 +236,13 @@ static int adopt(struct exits *exits, int dir, const char *id, const char *numbe
 	struct record record = { 0 };
 	char *end;
 	long pid = strtol(number, &end, 10);
-	int pidfd = *end || pid <= 0 || pid > INT_MAX ? -1 : pidfd_open(pid, 0);
+	bool is_number = !*end && pid > 0 && pid <= INT_MAX;
+	int pidfd = is_number ? pidfd_open(pid, 0) : -1;
 	int err;
 
 	if (pidfd < 0) {
 		p_err("no process '%s' to watch as '%s': %s", number, id,
-		      *end || pid <= 0 ? "a number is needed" : strerror(errno));
+		      is_number ? strerror(errno) : "a process's number is needed");
 		return -ESRCH;
 	}
 	snprintf(record.id, sizeof(record.id), "%s", id);
@@ -241,6 +265,42 @@ int exits_adopt(struct exits *exits, const char *id, char **more, int nr_more)
 	err = adopt(exits, dir, id, more[0]);
 	for (int i = 1; i < nr_more; i += 2)
 		err = adopt(exits, dir, more[i], more[i + 1]) ?: err;
+	close(lock);
+	close(dir);
+	return err;
+}
+
+/* ---- a record that nobody needs any more ---- */
+
+static int drop(const struct exits *exits, int dir, const char *id)
+{
+	struct record record;
+	int err = record_read(dir, id, &record);
+
+	if (err) {
+		p_err("nothing is known of '%s': %s", id,
+		      err == -ENOENT ? "'ktramp exits list' lists what is" : strerror(-err));
+		return err;
+	}
+	err = check_ended(exits, dir, id, "its record is what its exit will be told by");
+	if (err)
+		return err;
+	err = record_remove(dir, id);
+	if (err)
+		p_err("cannot remove the record of '%s': %s", id, strerror(-err));
+	return err;
+}
+
+/* One that cannot be dropped keeps no other from it. */
+int exits_drop(struct exits *exits, const char *id, char **ids, int nr)
+{
+	int dir, lock = begin(exits, &dir), err;
+
+	if (lock < 0)
+		return lock;
+	err = drop(exits, dir, id);
+	for (int i = 0; i < nr; i++)
+		err = drop(exits, dir, ids[i]) ?: err;
 	close(lock);
 	close(dir);
 	return err;

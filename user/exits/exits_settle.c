@@ -103,7 +103,8 @@ static int watch_anew(const struct exits *exits, const struct exits_identity *id
  *
  * @pidfd: (out) of the process if it runs, or -1
  *
- * Return: 0 with @record brought up to date, or -errno if it cannot be told.
+ * Return: 0 with @record brought up to date, or -errno if it cannot be told: -ENODEV without the
+ * program, which the maps went with.
  */
 int record_settle(const struct exits *exits, struct record *record, int *pidfd)
 {
@@ -121,6 +122,8 @@ int record_settle(const struct exits *exits, struct record *record, int *pidfd)
 		lose(record, "the machine was restarted");
 		return 0;
 	}
+	if (!exits_are_open(exits))
+		return -ENODEV;
 	if (take_event(exits, record))
 		return 0;
 
@@ -145,4 +148,11 @@ int record_settle(const struct exits *exits, struct record *record, int *pidfd)
 	if (fd >= 0)
 		close(fd);
 	return err;
+}
+
+/* What -errno of record_settle() is for, as the end of a sentence. */
+const char *settle_error(int err)
+{
+	return err == -ENODEV ? "nothing records exits any more; start 'ktramp exits daemon'" :
+				strerror(-err);
 }
