@@ -15,21 +15,24 @@
 #include "kt.h"
 #include "kselftest_harness.h"
 
-/* Bytes of exc_int3() and of what it calls. */
-#define WATCHED	512
+/* Bytes of a function, at the most: as far as the module looks (CALLER_MAX). */
+#define WATCHED	1024
 
+/* What can lead to ktramp: notify_debug() is compiled into its caller, or not. */
 static const char *const functions[] = {
 	"exc_int3", "poke_int3_handler", "smp_text_poke_int3_handler", "exc_debug_kernel",
-	"exc_debug",
+	"exc_debug", "notify_debug", "notify_die",
 };
 
 struct text {
 	unsigned char bytes[ARRAY_SIZE(functions)][WATCHED];
 };
 
-/* Where they are; 0 for what this kernel has not. */
+/* Where they are; 0 for what this kernel has not. And up to what comes behind them. */
 static __u64 addresses[ARRAY_SIZE(functions)];
+static size_t sizes[ARRAY_SIZE(functions)];
 
+/* kallsyms has them by their addresses. */
 static void find_functions(void)
 {
 	char line[256], name[128], type;
@@ -39,9 +42,13 @@ static void find_functions(void)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%llx %c %127s", &address, &type, name) != 3)
 			continue;
-		for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
+		for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++) {
+			if (addresses[i] && !sizes[i] && address > addresses[i])
+				sizes[i] = address < addresses[i] + WATCHED ?
+					   address - addresses[i] : WATCHED;
 			if (!strcmp(name, functions[i]))
 				addresses[i] = address;
+		}
 	}
 	if (f)
 		fclose(f);
@@ -67,7 +74,7 @@ static unsigned int changed(const struct text *a, const struct text *b)
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
-		nr += memcmp(a->bytes[i], b->bytes[i], WATCHED) != 0;
+		nr += memcmp(a->bytes[i], b->bytes[i], sizes[i]) != 0;
 	return nr;
 }
 
