@@ -43,7 +43,7 @@ report_splat() {
 	[ -n "$first" ] || return 1
 	[ -z "$allow_splat" ] || return 0
 	say "the kernel warned; whole log in $log"
-	since_setup | tail -n +"$first" | head -n 40 >&2
+	since_setup | sed -n "$first,$((first + 39))p" >&2
 }
 
 lost() {
