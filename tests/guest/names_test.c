@@ -111,7 +111,7 @@ TEST_F_TIMEOUT(names, of_several_functions_are_refused_and_each_has_one_of_its_o
 {
 	struct ktramp_site_info site, again;
 	size_t shared = 0, copies = 0;
-	char text[256], hex[32];
+	char text[KTRAMP_SITE_MAX + 24], hex[32];
 
 	ASSERT_TRUE(read_symbols());
 	for (size_t i = 0, n; i < nr_symbols; i += n) {
@@ -212,7 +212,7 @@ TEST_F_TIMEOUT(names, of_a_probe_are_all_that_it_has, 120)
 TEST_F_TIMEOUT(names, of_several_functions_are_kept_apart_by_each_command, 120)
 {
 	struct ktramp_site_info site;
-	char line[512], text[256], second[32];
+	char line[512], text[KTRAMP_SITE_MAX + 24], second[32];
 	size_t i, n;
 
 	ASSERT_TRUE(read_symbols());
