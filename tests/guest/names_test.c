@@ -215,7 +215,7 @@ TEST_F_TIMEOUT(names, of_a_probe_are_all_that_it_has, 120)
 TEST_F_TIMEOUT(names, of_several_functions_are_kept_apart_by_each_command, 120)
 {
 	struct ktramp_site_info site;
-	char line[512], text[KTRAMP_SITE_MAX + 24], second[32];
+	char line[512], text[KTRAMP_SITE_MAX], second[32];
 	size_t i, n;
 
 	ASSERT_TRUE(read_symbols());
