@@ -27,6 +27,25 @@
 static struct ktramp_context last, beside;
 static struct ktramp_symbol nearby;
 
+/*
+ * What was found out about functions around the last ones that were read: who goes through all of
+ * them, one after the other, asks about each but once. A name costs thousands of instructions.
+ */
+struct neighbour {
+	unsigned long start;
+	unsigned long size;
+	bool compiled;
+	bool stays;	/* no short branch leads out of it */
+};
+
+#define NEIGHBOURS	64
+
+static struct neighbour neighbours[NEIGHBOURS];
+static unsigned int next_neighbour;
+
+/* The last name that was looked up, if its text stays or ktramp_context_drop() tells that it goes. */
+static struct ktramp_symbol named;
+
 static struct ktramp_thunks thunks(const struct ktramp_image *image)
 {
 	struct ktramp_thunks t = {
@@ -54,6 +73,8 @@ void ktramp_context_drop(void)
 {
 	drop(&last);
 	drop(&beside);
+	memset(neighbours, 0, sizeof(neighbours));
+	named.size = 0;
 }
 
 /* A function's bytes as they are without our breakpoints. Return: a buffer or an error pointer. */
@@ -72,6 +93,12 @@ static u8 *read_function(unsigned long start, unsigned long size)
 	ktramp_cover_recover(code, start, size);
 	ktramp_claims_recover(code, start, size);
 	return code;
+}
+
+/* The pages of kprobes, ftrace and BPF belong to modules of that name. */
+static bool is_generated(const struct ktramp_symbol *symbol)
+{
+	return strstarts(symbol->module, "__builtin__") || !strcmp(symbol->module, "bpf");
 }
 
 /* The nops in front of a function, for which objtool and the kernel have a symbol. */
@@ -103,13 +130,101 @@ static bool is_compiled(unsigned long start)
 	return !ktramp_text_read(code, start, sizeof(code)) && ktramp_func_ftrace(&func) >= 0;
 }
 
-static int mark_from(struct ktramp_func *func, const struct ktramp_symbol *symbol)
+/* The function around an address. Return: or an error pointer, -ENOENT or -ENOMEM. */
+static const struct ktramp_symbol *symbol_at(unsigned long addr)
+{
+	int err;
+
+	if (addr - named.start < named.size)
+		return &named;
+	named.size = 0;
+	err = ktramp_symbol_at(&nearby, addr);
+	if (err)
+		return ERR_PTR(err);
+	if (is_generated(&nearby))
+		return &nearby;
+	named = nearby;
+	return &named;
+}
+
+static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off)
+{
+	s64 to = ktramp_branch_offset(insn, off);
+
+	return to < 0 || to >= func->size;
+}
+
+/*
+ * Does no short branch lead out of a function? Those of 32 bits are in the image's map, but for
+ * our own module's. What somebody's breakpoint may hide does not count as known.
+ */
+static bool stays_within(const u8 *code, const struct ktramp_symbol *symbol)
+{
+	const struct ktramp_func func = {
+		.code = code, .addr = symbol->start, .size = symbol->size,
+	};
+	bool ours = !strcmp(symbol->module, KBUILD_MODNAME), falls = true;
+	struct ktramp_insn insn;
+	u32 off;
+
+	for (off = 0; off < func.size; off += insn.len) {
+		if (ktramp_func_decode(&func, off, &insn) < 0)
+			return false;
+		if (code[off] == INT3_INSN_OPCODE && falls)
+			return false;
+		falls = !ktramp_insn_ends_flow(&insn);
+		if (ktramp_insn_is_rel(&insn) && (insn.imm_len == 1 || ours) &&
+		    leaves(&func, &insn, off))
+			return false;
+	}
+	return true;
+}
+
+/* Of what is not compiled, and can be read. Return: 0 or -ENOMEM. */
+static int look_into(struct neighbour *n, const struct ktramp_symbol *symbol)
 {
 	u8 *code = read_function(symbol->start, symbol->size);
 
 	if (IS_ERR(code))
 		return PTR_ERR(code) == -ENOMEM ? -ENOMEM : 0;
-	ktramp_func_enter(func, code, symbol->start, symbol->size);
+	n->stays = stays_within(code, symbol);
+	kvfree(code);
+	return 0;
+}
+
+/* What is around an address, function or not. Return: or an error pointer, as symbol_at(). */
+static const struct neighbour *neighbour_at(unsigned long addr)
+{
+	const struct ktramp_symbol *symbol;
+	struct neighbour found = {}, *n;
+	int err = 0;
+
+	for (n = neighbours; n < neighbours + NEIGHBOURS; n++)
+		if (addr - n->start < n->size)
+			return n;
+	symbol = symbol_at(addr);
+	if (IS_ERR(symbol))
+		return ERR_CAST(symbol);
+	found.start = symbol->start;
+	found.size = symbol->size;
+	found.stays = is_prefix(symbol);
+	found.compiled = symbol->size > FUNC_SIZE_MAX || is_compiled(symbol->start);
+	if (!found.stays && !found.compiled)
+		err = look_into(&found, symbol);
+	if (err)
+		return ERR_PTR(err);
+	n = &neighbours[next_neighbour++ % NEIGHBOURS];
+	*n = found;
+	return n;
+}
+
+static int mark_from(struct ktramp_func *func, const struct neighbour *n)
+{
+	u8 *code = read_function(n->start, n->size);
+
+	if (IS_ERR(code))
+		return PTR_ERR(code) == -ENOMEM ? -ENOMEM : 0;
+	ktramp_func_enter(func, code, n->start, n->size);
 	kvfree(code);
 	return 0;
 }
@@ -122,19 +237,20 @@ static int mark_from(struct ktramp_func *func, const struct ktramp_symbol *symbo
 static int mark_neighbours(struct ktramp_func *func, bool in_front)
 {
 	unsigned long edge = in_front ? func->addr : func->addr + func->size, at = edge;
-	const struct ktramp_symbol *symbol = &nearby;
+	const struct neighbour *n;
 	int err = 0;
 
 	while (!err && (in_front ? edge - at : at - edge) < SHORT_REACH) {
-		err = ktramp_symbol_at(&nearby, in_front ? at - 1 : at);
-		if (err)
+		n = neighbour_at(in_front ? at - 1 : at);
+		if (IS_ERR(n)) {
+			err = PTR_ERR(n);
 			break;
-		if (!is_prefix(symbol)) {
-			if (symbol->size > FUNC_SIZE_MAX || is_compiled(symbol->start))
-				break;
-			err = mark_from(func, symbol);
 		}
-		at = in_front ? symbol->start : symbol->start + symbol->size;
+		if (n->compiled)
+			break;
+		if (!n->stays)
+			err = mark_from(func, n);
+		at = in_front ? n->start : n->start + n->size;
 	}
 	return err == -ENOMEM ? err : 0;
 }
@@ -152,15 +268,7 @@ static int leads_to_text(const struct ktramp_image *image, unsigned long addr)
 	err = ktramp_symbol_at(&nearby, addr);
 	if (err)
 		return err == -ENOMEM ? err : 0;
-	/* The pages of kprobes, ftrace and BPF belong to modules of that name. */
-	return !strstarts(nearby.module, "__builtin__") && strcmp(nearby.module, "bpf");
-}
-
-static bool leaves(const struct ktramp_func *func, const struct ktramp_insn *insn, u32 off)
-{
-	s64 to = ktramp_branch_offset(insn, off);
-
-	return to < 0 || to >= func->size;
+	return !is_generated(&nearby);
 }
 
 /*
@@ -176,12 +284,15 @@ static int stop_at_foreign(const struct ktramp_context *ctx, struct ktramp_func 
 	int text = 1;
 	u32 off;
 
-	for (off = 0; off < func->known; off += insn.len) {
-		ktramp_func_decode(func, off, &insn);
+	for (off = 0; off < func->known; off++) {
+		if (!(func->marks[off] & KTRAMP_M_START))
+			continue;
 		if (func->code[off] == INT3_INSN_OPCODE && (func->marks[off] & KTRAMP_M_ENTER))
 			break;
-		if (func->code[off] == JMP32_INSN_OPCODE && off != (u32)ctx->ftrace &&
-		    leaves(func, &insn, off))
+		if (func->code[off] != JMP32_INSN_OPCODE || off == (u32)ctx->ftrace)
+			continue;
+		ktramp_func_decode(func, off, &insn);
+		if (leaves(func, &insn, off))
 			text = leads_to_text(image, func->addr + ktramp_branch_offset(&insn, off));
 		if (text <= 0)
 			break;
@@ -313,8 +424,12 @@ static int load(struct ktramp_context *ctx, unsigned long addr, struct ktramp_re
 	int err;
 
 	if (!ctx->func.code || addr - symbol->start >= symbol->size) {
+		const struct ktramp_symbol *found = symbol_at(addr);
+
 		drop(ctx);
-		err = ktramp_symbol_at(symbol, addr);
+		err = PTR_ERR_OR_ZERO(found);
+		if (!err)
+			*symbol = *found;
 		if (err == -ENOENT)
 			ktramp_refuse(r, err, KTRAMP_R_NOT_TEXT, "the address is in no function");
 		if (err)

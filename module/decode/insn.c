@@ -29,6 +29,7 @@
  * @buf: the instruction's bytes
  * @limit: how many of them may be read
  * @short_buf: @limit is the end of the caller's buffer, not of the longest instruction
+ * @outline: what it does to registers and flags is not wanted
  * @pp: mandatory prefix: 0 none, 1 66, 2 f3, 3 f2
  * @vvvv: third register operand of VEX
  * @ll: vector length of VEX: 0, 1, 2 for 16, 32, 64 bytes
@@ -39,6 +40,7 @@ struct decoder {
 	const u8 *buf;
 	u8 limit;
 	bool short_buf;
+	bool outline;
 	u8 pp;
 	u8 vvvv;
 	u8 ll;
@@ -620,7 +622,6 @@ static void use_attributes(const struct decoder *d)
 	struct ktramp_insn *insn = d->insn;
 	u32 faults = KTRAMP_A_MEM_READ | KTRAMP_A_MEM_WRITE | KTRAMP_A_PRIV | KTRAMP_A_VECTOR;
 
-	insn->branch = d->op->br;
 	if (insn->branch == KTRAMP_BR_LOOP)
 		insn->cc = insn->opcode & 3;
 	if (insn->prefix & KTRAMP_P_LOCK)
@@ -668,6 +669,11 @@ static int decode(struct decoder *d)
 		return -EINVAL;
 
 	insn->attr |= d->op->attr;
+	insn->branch = d->op->br;
+	if (d->outline) {
+		fix_nop(d);
+		return insn->len;
+	}
 	use_flags(d);
 	use_operands(d);
 	use_string(d);
@@ -676,13 +682,14 @@ static int decode(struct decoder *d)
 	return insn->len;
 }
 
-int ktramp_insn_decode(struct ktramp_insn *insn, const void *buf, size_t avail)
+static int decode_as(struct ktramp_insn *insn, const void *buf, size_t avail, bool outline)
 {
 	struct decoder d = {
 		.insn = insn,
 		.buf = buf,
 		.limit = avail < KTRAMP_INSN_MAX ? (u8)avail : KTRAMP_INSN_MAX,
 		.short_buf = avail < KTRAMP_INSN_MAX,
+		.outline = outline,
 	};
 	int ret;
 
@@ -691,4 +698,14 @@ int ktramp_insn_decode(struct ktramp_insn *insn, const void *buf, size_t avail)
 	if (ret < 0)
 		memset(insn, 0, sizeof(*insn));
 	return ret;
+}
+
+int ktramp_insn_decode(struct ktramp_insn *insn, const void *buf, size_t avail)
+{
+	return decode_as(insn, buf, avail, false);
+}
+
+int ktramp_insn_outline(struct ktramp_insn *insn, const void *buf, size_t avail)
+{
+	return decode_as(insn, buf, avail, true);
 }

@@ -197,6 +197,19 @@ struct ktramp_insn {
  */
 int ktramp_insn_decode(struct ktramp_insn *insn, const void *buf, size_t avail);
 
+/**
+ * ktramp_insn_outline() - decode no more than where an instruction ends and control goes
+ * @insn: (out) the instruction: its encoding, @branch, and of @attr what every operand has, and
+ *	%KTRAMP_A_NOP. Not what it does to registers and flags
+ * @buf: bytes
+ * @avail: how many bytes may be read from @buf
+ *
+ * Half the work of ktramp_insn_decode(), for who goes through all of a kernel.
+ *
+ * Context, return value: as ktramp_insn_decode().
+ */
+int ktramp_insn_outline(struct ktramp_insn *insn, const void *buf, size_t avail);
+
 /* True if control is transferred by a displacement relative to the next instruction. */
 static inline bool ktramp_insn_is_rel(const struct ktramp_insn *insn)
 {

@@ -181,7 +181,7 @@ void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thun
 	memset(func->marks, 0, func->size);
 	func->indirect = -1;
 	while (at < func->size) {
-		int len = ktramp_func_decode(func, at, &insn);
+		int len = ktramp_insn_outline(&insn, func->code + at, func->size - at);
 
 		if (len < 0)
 			break;

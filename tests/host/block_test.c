@@ -168,6 +168,22 @@ static bool is_fill(const ZydisDecodedInstruction *insn)
 	return insn->mnemonic == ZYDIS_MNEMONIC_NOP || insn->mnemonic == ZYDIS_MNEMONIC_INT3;
 }
 
+/* What an outline says is what the whole decoder says. */
+static void check_outline(const struct ktramp_func *func, u32 at)
+{
+	const u32 attr = KTRAMP_A_NOP | KTRAMP_A_RIPREL;
+	struct ktramp_insn outline, whole;
+	int len = ktramp_insn_outline(&outline, func->code + at, func->size - at);
+
+	if (len != ktramp_insn_decode(&whole, func->code + at, func->size - at) || len < 0 ||
+	    outline.len != whole.len || outline.branch != whole.branch ||
+	    outline.imm != whole.imm || outline.imm_len != whole.imm_len ||
+	    outline.opcode != whole.opcode || outline.map != whole.map ||
+	    outline.modrm != whole.modrm || outline.prefix != whole.prefix ||
+	    outline.disp != whole.disp || (outline.attr & attr) != (whole.attr & attr))
+		wrong(func, at, "its outline is that of another instruction");
+}
+
 /*
  * What Zydis says of each instruction of the function. Return: false if it has other ones than the
  * planner's decoder, which insn_diff is about.
@@ -188,6 +204,7 @@ static bool read_with_zydis(const struct ktramp_func *func, u8 *says)
 							      func->code + at, func->size - at,
 							      &insn)))
 			return false;
+		check_outline(func, at);
 		if (!at || kernel_bit(kernel.truth, n) || front == ZYDIS_CATEGORY_COND_BR)
 			says[at] |= LEADER;
 		if (at && (s32)at == ktramp_func_owned_entry(func))
