@@ -39,7 +39,7 @@ static __always_inline unsigned int bits_of(u64 word)
 {
 	u64 bits;
 
-	if (static_cpu_has(X86_FEATURE_POPCNT)) {
+	if (cpu_feature_enabled(X86_FEATURE_POPCNT)) {
 		asm("popcnt %1, %0" : "=r" (bits) : "r" (word) : "cc");
 		return bits;
 	}
