@@ -25,6 +25,7 @@ static const struct cmd cmds[] = {
 	{ "history",	cmd_history,	"compare the cost of a hit on several kernels" },
 	{ "xray",	cmd_xray,	"print every instruction of a hit, out of a file" },
 	{ "record",	cmd_record,	"x-ray hits of a site under a command, in a guest" },
+	{ "cover",	cmd_cover,	"tell which code of the kernel a command reaches" },
 	{ "arming",	cmd_arming,	"measure what it takes to arm many probes" },
 	{ "add",	cmd_add,	"probe instructions, and leave the probes there" },
 	{ "enable",	cmd_enable,	"arm such probes again" },

@@ -67,7 +67,7 @@ TEST_F(cover, tells_the_blocks_that_were_executed_and_no_other)
 	EXPECT_EQ(2, self->c.hit);
 	EXPECT_EQ(2, self->c.traps);
 	ASSERT_EQ(0, cover_read_hits(s));
-	EXPECT_EQ(2, s->nr_hit);
+	EXPECT_EQ(2, s->hit.nr);
 	EXPECT_TRUE(cover_is_hit(s, cover_site(s, 0)));
 	EXPECT_FALSE(cover_is_hit(s, cover_site(s, 1)));
 	EXPECT_TRUE(cover_is_hit(s, cover_site(s, 2)));
@@ -355,6 +355,80 @@ TEST_F(probed, is_covered_but_for_what_a_probe_has)
 	EXPECT_EQ(2, self->c.hit);
 	EXPECT_EQ(1, self->c.busy);
 	ASSERT_EQ(0, kt_disarm(s->dev.fd, id));
+}
+
+/* ---- the command ---- */
+
+static const char *last_line(struct kt_output *o)
+{
+	size_t len = strlen(o->out);
+
+	while (len && o->out[len - 1] == '\n')
+		o->out[--len] = '\0';
+	return strrchr(o->out, '\n') ? strrchr(o->out, '\n') + 1 : o->out;
+}
+
+TEST_F(cover, is_told_by_the_command)
+{
+	static struct kt_output o;
+
+	kt_shell("ktramp cover --function version_proc_show -- cat /proc/version", &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed blocks were hit (100.0 %), in 1 of 1"))
+		TH_LOG("%s", o.out);
+	kt_shell("ktramp cover --function version_proc_show -- true", &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed blocks were hit (0.0 %), in 0 of 1"));
+	/* What fails is told, and what was covered all the same. */
+	kt_shell("ktramp cover --function version_proc_show -- sh -c 'cat /proc/version; exit 3'", &o);
+	EXPECT_EQ(1, o.status);
+	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	EXPECT_NE(NULL, strstr(o.err, "status 3"));
+	kt_shell("ktramp cover --function no_such_function -- true", &o);
+	EXPECT_EQ(1, o.status);
+	kt_shell("ktramp cover -- true", &o);
+	EXPECT_EQ(2, o.status);
+}
+
+TEST_F(cover, goes_on_between_commands)
+{
+	static struct kt_output o;
+
+	kt_shell("ktramp cover read", &o);
+	EXPECT_EQ(1, o.status);
+	kt_shell("ktramp cover start --function version_proc_show", &o);
+	ASSERT_EQ(0, o.status) TH_LOG("%s", o.err);
+	kt_shell("ktramp cover start --function version_proc_show", &o);
+	EXPECT_EQ(1, o.status);
+	kt_shell("ktramp cover read", &o);
+	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed")) TH_LOG("%s%s", o.out, o.err);
+	kt_shell("cat /proc/version; ktramp cover read", &o);
+	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	kt_shell("ktramp cover reset; ktramp cover read", &o);
+	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed"));
+	kt_shell("cat /proc/version; ktramp cover stop --blocks", &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	kt_shell("ktramp cover read", &o);
+	EXPECT_EQ(1, o.status);
+	/* Nothing holds the device any more. */
+	ASSERT_EQ(0, cover_add_function(&self->s, cover_target(&self->s, "lea")));
+}
+
+TEST_F(cover, is_told_to_programs)
+{
+	static struct kt_output o;
+	json_t *line;
+
+	kt_shell("ktramp cover --json --blocks --function version_proc_show -- cat /proc/version", &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	line = json_loads(last_line(&o), 0, NULL);
+	ASSERT_NE(NULL, line);
+	EXPECT_STREQ("block", json_string_value(json_object_get(line, "type")));
+	EXPECT_STREQ("version_proc_show", json_string_value(json_object_get(line, "function")));
+	EXPECT_TRUE(json_is_true(json_object_get(line, "hit")));
+	EXPECT_TRUE(json_is_null(json_object_get(line, "reason")));
+	json_decref(line);
 }
 
 /* ---- what it costs ---- */

@@ -15,8 +15,8 @@ void cover_close(struct cover_session *s)
 {
 	dev_close(&s->dev);
 	cover_plan_deinit(&s->plan);
-	free(s->hit);
-	s->hit = NULL;
+	free(s->hit.v);
+	s->hit = (struct cover_addresses){ 0 };
 }
 
 int cover_add_function(struct cover_session *s, uint64_t address)
@@ -44,16 +44,12 @@ int cover_do(struct cover_session *s, unsigned long request, struct ktramp_cover
 
 int cover_read_hits(struct cover_session *s)
 {
-	free(s->hit);
-	return cover_hits(&s->dev, 0, &s->hit, &s->nr_hit);
+	return cover_hits(&s->dev, 0, &s->hit);
 }
 
 bool cover_is_hit(const struct cover_session *s, uint64_t address)
 {
-	for (size_t i = 0; i < s->nr_hit; i++)
-		if (s->hit[i] == address)
-			return true;
-	return false;
+	return cover_has(&s->hit, address);
 }
 
 int cover_run(const struct cover_session *s, const char *name, unsigned int loops,

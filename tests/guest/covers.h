@@ -11,8 +11,7 @@
 struct cover_session {
 	struct dev dev;
 	struct cover_plan plan;
-	uint64_t *hit;
-	size_t nr_hit;
+	struct cover_addresses hit;
 };
 
 int cover_open(struct cover_session *s);

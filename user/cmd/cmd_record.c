@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "xray/xray_record.h"
 
@@ -196,28 +194,14 @@ static int find_ends(struct record *r)
 
 static int run_command(char **command)
 {
-	pid_t child;
-	int status;
+	int status = 0, err = command_run(command, &status);
 
-	fflush(stdout);
-	child = fork();
-	if (child < 0)
-		return complain("run the command", -errno, "");
-	if (!child) {
-		signal(SIGPIPE, SIG_DFL);
-		execvp(command[0], command);
-		p_err("cannot run '%s': %s", command[0], strerror(errno));
-		_exit(127);
-	}
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return complain("wait for the command", -errno, "");
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
-		return 0;
-	if (WIFEXITED(status))
-		p_err("the command ended with status %d", WEXITSTATUS(status));
+	if (err || !status)
+		return err;
+	if (status <= 128)
+		p_err("the command ended with status %d", status);
 	else
-		p_err("the command was killed by signal %d", WTERMSIG(status));
+		p_err("the command was killed by signal %d", status - 128);
 	return -EIO;
 }
 

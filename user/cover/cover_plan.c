@@ -103,28 +103,43 @@ int cover_act(const struct dev *dev, unsigned long request, struct ktramp_cover 
 	return err;
 }
 
-/* Where blocks were hit, or with KTRAMP_COVER_BUSY are somebody else's, ascending. */
-int cover_hits(const struct dev *dev, uint32_t flags, uint64_t **addresses, size_t *nr)
+/* Where blocks were hit, or with KTRAMP_COVER_BUSY are somebody else's. */
+int cover_hits(const struct dev *dev, uint32_t flags, struct cover_addresses *addresses)
 {
 	struct ktramp_cover_read read = { .flags = flags, .max = BLOCKS_ONCE };
-	uint64_t *v = NULL;
 	int err;
 
-	*addresses = NULL;
-	*nr = 0;
+	free(addresses->v);
+	*addresses = (struct cover_addresses){ 0 };
 	do {
-		v = grow(*addresses, *nr, read.max, sizeof(*v));
+		uint64_t *v = grow(addresses->v, addresses->nr, read.max, sizeof(*v));
+
 		if (!v)
 			return complain("keep the hits", -ENOMEM, "");
-		*addresses = v;
-		read.from = *nr ? v[*nr - 1] + 1 : 0;
-		read.addresses = (uintptr_t)(v + *nr);
+		addresses->v = v;
+		read.from = addresses->nr ? v[addresses->nr - 1] + 1 : 0;
+		read.addresses = (uintptr_t)(v + addresses->nr);
 		err = dev_cover_read(dev, &read);
 		if (err)
 			return complain("read the hits", err, "");
-		*nr += read.nr;
+		addresses->nr += read.nr;
 	} while (read.nr == read.max);
 	return 0;
+}
+
+bool cover_has(const struct cover_addresses *addresses, uint64_t address)
+{
+	size_t low = 0, high = addresses->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (addresses->v[middle] < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < addresses->nr && addresses->v[low] == address;
 }
 
 void cover_plan_deinit(struct cover_plan *plan)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/ktramp.h"
 
@@ -101,4 +103,29 @@ int kernel_release(struct utsname *uts)
 	err = -errno;
 	p_err("cannot tell the kernel's release: %s", strerror(-err));
 	return err;
+}
+
+/* Run a command. @status: (out) as a shell has it: what it exited with, or 128 and its signal. */
+int command_run(char **command, int *status)
+{
+	pid_t child;
+	int how, err;
+
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		signal(SIGPIPE, SIG_DFL);
+		execvp(command[0], command);
+		p_err("cannot run '%s': %s", command[0], strerror(errno));
+		_exit(127);
+	}
+	while (child > 0 && waitpid(child, &how, 0) < 0 && errno == EINTR)
+		;
+	if (child < 0) {
+		err = -errno;
+		p_err("cannot run the command: %s", strerror(-err));
+		return err;
+	}
+	*status = WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
+	return 0;
 }

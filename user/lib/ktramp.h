@@ -79,6 +79,7 @@ int cmd_overlay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_xray(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_cover(int argc, char **argv);
 int cmd_exits(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 
@@ -215,6 +216,7 @@ bool cpu_is_emulated(void);
 long first_cpu(void);			/* of those this thread may run on */
 int pin_to_cpu(unsigned int cpu);	/* complains */
 int kernel_release(struct utsname *uts);	/* complains */
+int command_run(char **command, int *status);	/* complains, not of its status */
 
 /* kprobes.c: what the kernel does with, and says about, its kprobes */
 struct kprobe_opt {
