@@ -43,7 +43,7 @@ struct neighbour {
 static struct neighbour neighbours[NEIGHBOURS];
 static unsigned int next_neighbour;
 
-/* The last name that was looked up, if its text stays or ktramp_context_drop() tells that it goes. */
+/* The last name that was looked up, unless its text may go without a word. */
 static struct ktramp_symbol named;
 
 static struct ktramp_thunks thunks(const struct ktramp_image *image)
