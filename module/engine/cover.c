@@ -9,7 +9,7 @@
  *   (6) they are not done any more. None has its int3 yet: a CPU that took an older one finds the
  *	original byte, and goes back to it
  *   (7) sync: no such CPU is on its way any more
- *   (8) their int3s, and sync: everybody comes to them
+ *   (8) their int3s, but not of those that are done again, and sync: everybody comes to them
  *
  * Starting is that for all blocks, and in front of it exc_int3() is led to us, with a sync; a
  * reset is that for those that are done, and for no other: the int3 of one that is not done may be
@@ -410,14 +410,17 @@ static void choose(struct ktramp_cover_area *a, bool first)
 	}
 }
 
-/* Of one area, (8). */
+/*
+ * Of one area, (8). A handler that was under way in (6) may have come to its last step since:
+ * what it came from is a hit after the reset.
+ */
 static void write_int3s(struct ktramp_cover_area *a)
 {
 	unsigned long off;
 	u32 n;
 
 	for_each_site(a, off, n)
-		if (test_bit(n, a->again))
+		if (test_bit(n, a->again) && !test_bit(n, a->done))
 			ktramp_text_swap(a->map + off, a->orig[n], INT3_INSN_OPCODE);
 }
 
