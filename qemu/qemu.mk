@@ -2,11 +2,13 @@
 #
 # Guests: everything that boots.
 
-.PHONY: deps-build deps-guest
+.PHONY: deps-build deps-guest deps-roots
 deps-build:
 	$(Q)qemu/deps build
 deps-guest:
 	$(Q)qemu/deps guest
+deps-roots:
+	$(Q)qemu/deps roots
 
 # The compiler and the libraries come first.
 $(user-obj) $(bpf-obj:.bpf.o=.tmp.o): | deps-build

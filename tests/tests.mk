@@ -75,11 +75,11 @@ check check-all check-guest: BTF_KERNELS ?= \
 	$(if $(GUEST_KERNEL),$(filter %-debug,$(GUEST_KERNEL)),6.12-debug)
 
 .PHONY: check
-check: deps-build deps-guest deps-check deps-browser user lab-programs $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
+check: deps-build deps-guest deps-roots deps-check deps-browser user lab-programs $(xray-plugin) host-tests guest-tests ## all tests: host, lint, guests
 	$(Q)tests/run $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
 
 .PHONY: check-all
-check-all: deps-build deps-guest deps-check user lab-programs host-tests guest-tests $(xray-plugin) ## all tests whole: hours
+check-all: deps-build deps-guest deps-roots deps-check user lab-programs host-tests guest-tests $(xray-plugin) ## all tests whole: hours
 	$(Q)qemu/deps fuzz
 	$(Q)$(MAKE) --no-print-directory $(HOST_OUT)/insn_libfuzzer
 	$(Q)tests/run --all $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) $(if $(TEST),--test $(TEST))
