@@ -18,6 +18,7 @@
  */
 #include <linux/filter.h>
 #include <linux/kprobes.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -76,6 +77,19 @@ static notrace unsigned int run_program(const void *regs, const struct bpf_insn 
 NOKPROBE_SYMBOL(run_program);
 
 /*
+ * To lockdep a breakpoint is an NMI, and a lock that is also taken elsewhere must not be taken
+ * in one. Programs do so with the locks of LRU hashes. What keeps those from waiting for
+ * themselves is bpf_prog_active, which lockdep does not know.
+ */
+static __always_inline void lockdep_silence(int step)
+{
+#ifdef CONFIG_PROVE_LOCKING
+	if (ktramp_active && in_nmi())
+		this_cpu_add(lockdep_recursion, step);
+#endif
+}
+
+/*
  * With what every program needs: its cookie where the helpers look for it, and RCU. A
  * region with preemption off is one of RCU's readers; lockdep wants it in writing. The
  * program's code has no hash for kCFI at any kernel's call.
@@ -86,6 +100,7 @@ static __always_inline __nocfi void run(struct pt_regs *regs, struct ktramp_bpf_
 	const struct bpf_insn *second = (const void *)b;
 	bpf_func_t func = READ_ONCE(b->func);
 
+	lockdep_silence(1);
 	WRITE_ONCE(task->bpf_ctx, &b->run.run_ctx);
 	if (ktramp_active)
 		this_cpu_inc(*ktramp_active);
@@ -101,6 +116,7 @@ static __always_inline __nocfi void run(struct pt_regs *regs, struct ktramp_bpf_
 	if (ktramp_active)
 		this_cpu_dec(*ktramp_active);
 	WRITE_ONCE(task->bpf_ctx, NULL);
+	lockdep_silence(-1);
 }
 
 static __always_inline void miss(const struct ktramp_bpf_handler *b)
