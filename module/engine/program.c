@@ -8,6 +8,7 @@
 #include <linux/err.h>
 #include <linux/filter.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 
 #include "engine/arm.h"
 #include "engine/program.h"
@@ -19,6 +20,7 @@
 #include "kernel/compat.h"
 #include "kernel/lock.h"
 #include "kernel/slot.h"
+#include "kernel/symbol.h"
 #include "kernel/text.h"
 
 #if KTRAMP_HAS_BPF_CTX
@@ -149,6 +151,32 @@ static int refuse_inline(const struct ktramp_shape *shape, struct ktramp_refusal
 			     "has a stack, memory that may not be there, or is too long");
 }
 
+/*
+ * bpf_get_func_ip() asks which kprobe is running, which is none. Behind a function's entry it
+ * returns 0 under a kprobe as well.
+ */
+static int check_func_ip(const struct ktramp_probe *p, const struct bpf_prog *prog,
+			 struct ktramp_refusal *r)
+{
+	struct ktramp_symbol *symbol;
+	bool entry;
+	int err;
+
+	if (!KTRAMP_PROG_ASKS_FUNC_IP(prog))
+		return 0;
+	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
+	if (!symbol)
+		return -ENOMEM;
+	err = ktramp_symbol_at(symbol, ktramp_probe_addr(p));
+	entry = !err && (p->tactic == KTRAMP_TACTIC_FTRACE ||
+			 ktramp_probe_addr(p) == symbol->start);
+	kfree(symbol);
+	if (!entry)
+		return err;
+	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
+			     "bpf_get_func_ip() would return 0 at this entry, where a kprobe's returns the function; PT_REGS_IP() has the address");
+}
+
 static int set(struct ktramp_probe *p, struct ktramp_bpf *bpf, struct bpf_prog *prog,
 	       struct ktramp_refusal *r)
 {
@@ -161,6 +189,9 @@ static int set(struct ktramp_probe *p, struct ktramp_bpf *bpf, struct bpf_prog *
 	if (b->prog && b->run.bpf_cookie != bpf->cookie)
 		return ktramp_refuse(r, -EINVAL, KTRAMP_R_SYNTAX,
 				     "the cookie is the probe's, and cannot change with its program");
+	err = check_func_ip(p, prog, r);
+	if (err)
+		return err;
 	err = ktramp_program_shape(prog, p->handler == KTRAMP_BPF_INLINE ||
 				   bpf->flags & KTRAMP_BPF_REENTRANT, &b->shape);
 	if (!err && p->handler == KTRAMP_BPF_INLINE && !b->shape.inlines)

@@ -198,6 +198,13 @@ static inline unsigned long ktramp_module_data(const struct module *mod, unsigne
 #define KTRAMP_PROG_THROWS(prog)	((void)(prog), false)
 #endif
 
+/* 9ffd9f3ff719 ("bpf: Add bpf_get_func_ip helper for kprobe programs"), 5.15. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
+#define KTRAMP_PROG_ASKS_FUNC_IP(prog)	((prog)->call_get_func_ip)
+#else
+#define KTRAMP_PROG_ASKS_FUNC_IP(prog)	((void)(prog), false)
+#endif
+
 /* 7384893d970e ("bpf: Allow uprobe program to change context registers"), 6.18. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
 #define KTRAMP_PROG_WRITES_CTX(prog)	((prog)->aux->kprobe_write_ctx)

@@ -275,6 +275,26 @@ TEST_F_TIMEOUT(refuse, programs_that_cannot_run_here, 120)
 	}
 }
 
+/* Behind the entry it is 0, as under a kprobe; at the entry a kprobe's is not. */
+TEST_F(refuse, a_program_that_asks_for_the_function_at_its_entry)
+{
+	struct ktramp_create create;
+	struct progs_bpf *skel;
+	struct ktramp_bpf bpf;
+	int prog;
+
+	skel = progs_load("asks_func_ip", &prog);
+	if (!skel)
+		SKIP(return, "this kernel has no bpf_get_func_ip() for kprobes");
+	EXPECT_EQ(0, progs_give(self->fd, self->id, prog, 0, &bpf));
+	ASSERT_EQ(0, kt_create_as(self->fd, "vfs_read", KTRAMP_BPF_JUMP, KTRAMP_BPF, 0, &create))
+		TH_LOG("%s", create.why);
+	EXPECT_EQ(-EOPNOTSUPP, progs_give(self->fd, create.id, prog, 0, &bpf));
+	EXPECT_EQ(KTRAMP_R_PROGRAM, bpf.reason);
+	EXPECT_NE(NULL, strstr(bpf.why, "bpf_get_func_ip")) TH_LOG("%s", bpf.why);
+	progs_bpf__destroy(skel);
+}
+
 TEST_F(refuse, what_is_no_program_or_no_probe_for_one)
 {
 	int other = kt_open(), counting = kt_create(self->fd, "nop", KTRAMP_JUMP), prog;

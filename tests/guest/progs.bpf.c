@@ -299,6 +299,13 @@ int overrides(struct pt_regs *ctx)
 	return 0;
 }
 
+SEC("?kprobe")
+int asks_func_ip(void *ctx)
+{
+	__sync_fetch_and_add(&on_event, bpf_get_func_ip(ctx));
+	return 0;
+}
+
 SEC("?kprobe.multi")
 int for_multi(void *ctx)
 {
