@@ -44,14 +44,16 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "module", 'M', "MODULE", 0, "Blocks of this module; 'vmlinux' is the kernel itself. A shell "
-	  "pattern; may be repeated", 0 },
-	{ "function", 'f', "GLOB", 0, "Of functions with such names. A shell pattern; may be repeated", 0 },
+	{ "module", 'M', "MODULE", 0, "Blocks of this module; 'vmlinux' is the kernel itself. A "
+	  "shell pattern; may be repeated", 0 },
+	{ "function", 'f', "GLOB", 0, "Of functions with such names. A shell pattern; may be "
+	  "repeated", 0 },
 	{ "all", OPT_ALL, NULL, 0, "Of the kernel and all of its modules", 0 },
-	{ "calls", OPT_CALLS, NULL, 0, "What follows a call is a block of its own: did it return?", 0 },
+	{ "calls", OPT_CALLS, NULL, 0, "What follows a call is a block of its own: did it return?",
+	  0 },
 	{ "blocks", OPT_BLOCKS, NULL, 0, "Print each block, with its address", 0 },
-	{ "every", OPT_EVERY, NULL, 0, "Print functions of which nothing was hit, too. Without --all that "
-	  "is so anyway", 0 },
+	{ "every", OPT_EVERY, NULL, 0, "Print functions of which nothing was hit, too. Without "
+	  "--all that is so anyway", 0 },
 	{ "output", 'o', "FILE", 0, "Also write all of it to FILE, as JSON Lines", 0 },
 	{ }
 };
@@ -111,7 +113,8 @@ static void check(const struct options *opts, struct argp_state *state)
 	if (opts->selection.all && (opts->selection.nr_functions || opts->selection.nr_modules))
 		argp_error(state, "--all is all functions of all modules: say it, or which ones");
 	if (!finds && (opts->selects || opts->flags))
-		argp_error(state, "--function, --module, --all and --calls go with a COMMAND or start");
+		argp_error(state, "--function, --module, --all and --calls go with a COMMAND or "
+			   "start");
 	if ((opts->action == ACTION_START || opts->action == ACTION_RESET) && opts->prints)
 		argp_error(state, "--blocks, --every and --output go with a COMMAND, read or stop");
 }

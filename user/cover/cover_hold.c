@@ -201,8 +201,8 @@ static pid_t find_holder(void)
 }
 
 /*
- * What 'ktramp cover start' has left. @dev: opened; becomes the file that covers. @holder: (out) the
- * process, as a descriptor.
+ * What 'ktramp cover start' has left. @dev: opened; becomes the file that covers. @holder: (out)
+ * the process, as a descriptor.
  */
 int cover_held(struct dev *dev, struct cover *cover, int *holder)
 {

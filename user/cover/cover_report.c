@@ -134,8 +134,8 @@ static json_t *cover_json(const struct cover *cover, const struct dev *dev)
 	each_item(cover, sum_up, &sums);
 	if (kernel_release(&uts))
 		return NULL;
-	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I,"
-			 " s:I, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I,"
+			 " s:o, s:I, s:I, s:I, s:I, s:I, s:o}",
 		"type", "cover",
 		"schema", 1,
 		"kernel", uts.release,

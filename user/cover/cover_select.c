@@ -55,7 +55,8 @@ static int append(struct cover_names *names, const struct ksym_line *sym)
 	return last->name && last->module ? 0 : -ENOMEM;
 }
 
-static int each_symbol(FILE *file, int (*visit)(const struct ksym_line *sym, void *data), void *data)
+static int each_symbol(FILE *file, int (*visit)(const struct ksym_line *sym, void *data),
+		       void *data)
 {
 	char *line = NULL;
 	size_t size = 0;
