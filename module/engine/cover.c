@@ -403,7 +403,7 @@ static void choose(struct ktramp_cover_area *a, bool first)
 			__clear_bit(n, a->again);
 			__set_bit(n, a->busy);
 			set_bit(n, a->done);
-		} else {
+		} else if (!first) {
 			__clear_bit(n, a->busy);
 			clear_bit(n, a->done);					/* (6) */
 		}
