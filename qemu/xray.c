@@ -47,11 +47,13 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *
  * @next: in its bucket
  * @listed: the next one that was executed in a hit
  * @is_listed: it is in that list
+ * @sets: those that it came into
  */
 struct insn {
 	struct insn *next;
 	struct insn *listed;
 	uint64_t address;
+	uint64_t sets;
 	bool is_listed;
 	uint8_t size;
 	uint8_t bytes[INSN_MAX];
@@ -60,6 +62,9 @@ struct insn {
 #define BUCKETS		(1u << 16)
 
 static struct insn *buckets[BUCKETS];
+
+/* Sets that what is executed comes into. */
+static uint64_t watched;
 
 static uint64_t self;	/* what QEMU calls this plugin */
 static int interface;	/* version of QEMU's own interface, whichever one we asked for */
@@ -263,6 +268,7 @@ static void on_insn(unsigned int cpu, void *data)
 	struct insn *insn = data;
 
 	(void)cpu;
+	insn->sets |= watched;
 	if (!hit.on)
 		return;
 	/* A site in its function's own range is no end of the hit that begins there. */
@@ -475,6 +481,23 @@ static void ask(struct xray_order *order)
 		order->address[i] = insn->address;
 }
 
+/* Of code that changed there may be several at one address: each is told. */
+static void tell_seen(struct xray_order *order)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (const struct insn *insn = buckets[i]; insn; insn = insn->next) {
+			if (!(insn->sets & order->sets))
+				continue;
+			if (nr >= order->first && nr - order->first < XRAY_LIST)
+				order->address[nr - order->first] = insn->address;
+			nr++;
+		}
+	}
+	order->nr = nr;
+}
+
 static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
 {
 	uint64_t start_of_page = vaddr & ~(uint64_t)(XRAY_PAGE - 1);
@@ -505,6 +528,12 @@ static void on_order(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data
 		break;
 	case XRAY_ASK:
 		ask(order);
+		break;
+	case XRAY_WATCH:
+		watched = attached ? order->sets : 0;
+		break;
+	case XRAY_SEEN:
+		tell_seen(order);
 		break;
 	default:
 		return;

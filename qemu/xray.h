@@ -26,6 +26,8 @@ enum xray_command {
 	XRAY_START	= 2,	/* keep hits */
 	XRAY_STOP	= 3,
 	XRAY_ASK	= 4,	/* which instructions were in the hits kept since XRAY_START? */
+	XRAY_WATCH	= 5,	/* note every instruction that is executed from now on, in sets */
+	XRAY_SEEN	= 6,	/* which instructions are in one of the sets? */
 };
 
 struct xray_range {
@@ -47,9 +49,10 @@ struct xray_range {
  * @lost: (out) STOP: those that did not end within @most instructions
  * @most: (in) START: instructions of a hit
  * @keep: (in) START: hits to keep in the trace; further ones are counted only
- * @first: (in) ASK: how many addresses to skip
- * @nr: (out) ASK: how many there are
- * @address: (out) ASK: of the instructions from @first on
+ * @first: (in) ASK, SEEN: how many addresses to skip
+ * @nr: (out) ASK, SEEN: how many there are
+ * @address: (out) ASK, SEEN: of the instructions from @first on
+ * @sets: (in) WATCH: bit n: they come into set n; SEEN: those of any of these sets
  */
 struct xray_order {
 	uint32_t command;
@@ -67,6 +70,7 @@ struct xray_order {
 	uint64_t first;
 	uint64_t nr;
 	uint64_t address[XRAY_LIST];
+	uint64_t sets;
 };
 
 _Static_assert(sizeof(struct xray_order) <= XRAY_PAGE, "an order is one page");

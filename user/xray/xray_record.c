@@ -40,21 +40,6 @@ struct xray {
 
 /* ---- orders ---- */
 
-/*
- * The plugin recognizes the store by its bytes, and answers before the next instruction:
- * to the compiler that is a function which may change the page.
- */
-int xray_give_order(struct xray_order *order, uint32_t command)
-{
-	order->answer = 0;
-	order->magic = XRAY_MAGIC;
-	asm volatile(".byte 0x89, 0x87; .long %c[store]"
-		     : : [store] "i" (XRAY_STORE), "a" (command),
-		       "D" ((char *)&order->command - XRAY_STORE)
-		     : "memory");
-	return *(volatile uint32_t *)&order->answer == command ? 0 : -ENODEV;
-}
-
 /* QEMU begins to look when the CPU next leaves translated code: soon, if the guest lets it. */
 static int see_everything(struct xray *x)
 {
