@@ -18,6 +18,7 @@ GUEST_TESTS += coverage
 GUEST_TESTS += contexts
 GUEST_TESTS += cover
 GUEST_TESTS += cover_live
+GUEST_TESTS += cover_seen
 GUEST_TESTS += direct
 GUEST_TESTS += door
 GUEST_TESTS += engine
@@ -89,7 +90,7 @@ check-host: deps-build deps-guest user host-tests ## tests that run on the host
 	$(Q)tests/run --only host
 
 .PHONY: check-guest
-check-guest: deps-build deps-guest user guest-tests ## tests in guests (TEST=engine KERNEL=6.12)
+check-guest: deps-build deps-guest user guest-tests $(xray-plugin) ## tests in guests (TEST=engine KERNEL=6.12)
 	$(Q)tests/run --only guest $(if $(GUEST_KERNEL),--kernel $(GUEST_KERNEL)) \
 		$(if $(TEST),--test $(TEST))
 
@@ -169,10 +170,12 @@ $(guest-obj)/live.o: guest-cflags += -iquote user
 $(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
 
 # What finds the blocks for `ktramp cover`.
-cover-user := $(addprefix $(O)/user/,cover/cover_plan.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o))
-$(guest-out)/cover_test $(guest-out)/cover_live_test: $(guest-obj)/covers.o $(cover-user)
-$(guest-out)/cover_test $(guest-out)/cover_live_test: guest-ldlibs := -ljansson -lm
-$(addprefix $(guest-obj)/,cover_test.o cover_live_test.o covers.o): guest-cflags += -iquote user
+cover-user := $(addprefix $(O)/user/,cover/cover_plan.o cover/cover_select.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o))
+cover-tests := cover cover_live cover_seen
+$(cover-tests:%=$(guest-out)/%_test): $(guest-obj)/covers.o $(cover-user)
+$(cover-tests:%=$(guest-out)/%_test): guest-ldlibs := -ljansson -lm
+$(patsubst %,$(guest-obj)/%.o,covers $(cover-tests:%=%_test)): guest-cflags += -iquote user
+$(guest-out)/cover_seen_test: $(O)/user/xray/xray_order.o
 
 work-obj := $(patsubst tests/guest/%.c,$(guest-obj)/%.o,$(wildcard tests/guest/work*.c))
 $(guest-out)/workload: $(work-obj) | $(guest-out)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,21 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "live.h"
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* On the clock of -icount: instructions, as long as nobody sleeps. */
+static uint64_t ticks(void)
+{
+	unsigned int aux;
+
+	return __builtin_ia32_rdtscp(&aux);
+}
 
 FIXTURE(kernel) {
 	struct cover_session s;
@@ -33,15 +49,25 @@ FIXTURE_TEARDOWN(kernel)
 	cover_close(&self->s);
 }
 
-/* Every function of the kernel, or of a module. */
-static int add_all(struct cover_session *s, const char *module)
+/* Every function of the kernel, "vmlinux", or of a module. @spent: by who finds the blocks */
+static int add_all(struct cover_session *s, const char *module, uint64_t *spent)
 {
-	struct text text;
-	int err = text_read(&text, module);
+	char *wanted = (char *)module;
+	const struct cover_selection selection = { .modules = &wanted, .nr_modules = 1 };
+	struct cover_names names = { 0 };
+	uint64_t *functions = NULL;
+	int err = cover_select(&selection, &names);
 
 	if (!err)
-		err = cover_add(&s->dev, text.functions, text.nr, 0, &s->plan);
-	text_deinit(&text);
+		functions = calloc(names.nr + 1, sizeof(*functions));
+	for (size_t i = 0; functions && i < names.nr; i++)
+		functions[i] = names.v[i].address;
+	*spent = ticks();
+	if (functions)
+		err = cover_add(&s->dev, functions, names.nr, 0, &s->plan);
+	*spent = ticks() - *spent;
+	free(functions);
+	cover_names_deinit(&names);
 	return err;
 }
 
@@ -55,9 +81,10 @@ static void print_plan(const struct cover_session *s)
 	}
 	for (size_t i = 0; i < s->plan.nr_funcs; i++)
 		bytes += s->plan.func[i].length - s->plan.func[i].known;
-	printf("# %zu functions, %zu blocks, %zu observed (%.1f %%), %zu of them behind their first instruction; %zu bytes not decoded\n",
-	       s->plan.nr_funcs, s->plan.nr_blocks, refused[0],
-	       100.0 * refused[0] / s->plan.nr_blocks, moved, bytes);
+	printf("# %zu functions, %zu blocks, %zu observed (%.1f %%)\n", s->plan.nr_funcs,
+	       s->plan.nr_blocks, refused[0], 100.0 * refused[0] / s->plan.nr_blocks);
+	printf("# %zu of them behind their first instruction; %zu bytes are not decoded\n", moved,
+	       bytes);
 	for (unsigned int i = 1; i < NR_REASONS; i++)
 		if (refused[i])
 			printf("#   not observable: %s %zu\n", reason_name(i), refused[i]);
@@ -66,13 +93,52 @@ static void print_plan(const struct cover_session *s)
 /* Of all blocks of the kernel so many of 1,000 can be observed. */
 #define OBSERVED_MIN	960
 
+/* What it takes, in bytes and instructions a block. */
+#define BYTES_MAX	6
+#define PLAN_MAX	6000
+#define CHANGE_MAX	80
+
+static void say(const char *what, uint64_t spent, uint64_t blocks)
+{
+	printf("# %s: %.1f instructions a block\n", what, 1.0 * spent / blocks);
+}
+
+TEST_F_TIMEOUT(kernel, costs_no_more_than_it_should, 600)
+{
+	struct cover_session *s = &self->s;
+	uint64_t plan, start, reset, stop;
+
+	if (s->dev.info.clock != KTRAMP_CLOCK_ICOUNT)
+		SKIP(return, "this clock does not count instructions (qemu/run --accel icount)");
+	ASSERT_EQ(0, add_all(s, "vmlinux", &plan));
+	start = ticks();
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
+	start = ticks() - start;
+	reset = ticks();
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_RESET, &self->c));
+	reset = ticks() - reset;
+	stop = ticks();
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
+	stop = ticks() - stop;
+	say("finding", plan, s->plan.nr_blocks);
+	say("starting", start, self->c.blocks);
+	say("a reset", reset, self->c.blocks);
+	say("stopping", stop, self->c.blocks);
+	printf("# %.2f bytes a block\n", 1.0 * self->c.memory / self->c.blocks);
+	EXPECT_GE(PLAN_MAX, plan / s->plan.nr_blocks);
+	EXPECT_GE(CHANGE_MAX, start / self->c.blocks);
+	EXPECT_GE(CHANGE_MAX, reset / self->c.blocks);
+	EXPECT_GE(CHANGE_MAX, stop / self->c.blocks);
+	EXPECT_GE(BYTES_MAX * self->c.blocks, self->c.memory);
+}
+
 TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_computes, 3000)
 {
 	struct cover_session *s = &self->s;
 	struct snapshot before, after;
 	size_t explained = 0;
 	struct load load = { };
-	uint64_t first, second;
+	uint64_t first, second, spent;
 
 	setbuf(stdout, NULL);
 	kt_insmod("/tests/modules/loop.ko");
@@ -84,11 +150,10 @@ TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_compu
 		load.skipped[i] = atomic_load(&load.shared[i].skipped);
 	ASSERT_TRUE(live_take(&before));
 
-	ASSERT_EQ(0, add_all(s, NULL));
+	ASSERT_EQ(0, add_all(s, "vmlinux", &spent));
 	print_plan(s);
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
 	EXPECT_LE(OBSERVED_MIN * s->plan.nr_blocks, 1000 * self->c.blocks);
-	printf("# %.2f bytes a block\n", 1.0 * self->c.memory / self->c.blocks);
 	live_start(&load);
 	EXPECT_TRUE(live_wait(&load, NULL, NULL));
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STAT, &self->c));
@@ -114,6 +179,110 @@ TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_compu
 	EXPECT_EQ(0, live_compare(&s->dev, &before, &after, &explained));
 	printf("# text: %zu bytes compared, %zu changed by the kernel itself\n", before.size,
 	       explained);
+	free(before.bytes);
+	free(after.bytes);
+}
+
+/* ---- others come and go ---- */
+
+TEST_F(kernel, loses_the_blocks_of_a_module_that_goes_and_no_other)
+{
+	struct cover_session *s = &self->s;
+	uint64_t blocks, spent;
+
+	ASSERT_EQ(0, kt_insmod("/tests/modules/brd.ko"));
+	ASSERT_EQ(0, add_all(s, "brd", &spent));
+	ASSERT_EQ(0, cover_add_function(s, cover_target(s, "lea")));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
+	blocks = self->c.blocks;
+	ASSERT_LT(10, blocks);
+	/* What its exit function runs into is hit. */
+	ASSERT_EQ(0, syscall(SYS_delete_module, "brd", O_NONBLOCK));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STAT, &self->c));
+	EXPECT_EQ(blocks - 1, self->c.gone);
+	EXPECT_EQ(1, self->c.blocks);
+	EXPECT_LT(0, self->c.traps);
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_RESET, &self->c));
+	/* Another one comes to its place. */
+	ASSERT_EQ(0, kt_insmod("/tests/modules/brd.ko"));
+	ASSERT_EQ(0, syscall(SYS_delete_module, "brd", O_NONBLOCK));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
+	EXPECT_EQ(1, self->c.blocks);
+}
+
+/* On every CPU threads call the targets, all the time. */
+TEST_F_TIMEOUT(kernel, is_reset_while_every_cpu_runs_into_it, 600)
+{
+	struct cover_session *s = &self->s;
+	struct ktramp_load load;
+	unsigned int rounds = setting("COVER_RESETS", 500);
+	uint64_t hit = 0;
+
+	for (uint32_t i = 0; i < s->dev.nr_targets; i++)
+		ASSERT_EQ(0, cover_add_function(s, s->dev.targets[i].address -
+						   s->dev.targets[i].offset));
+	ASSERT_EQ(0, kt_load(s->dev.fd, KTRAMP_LOAD_START, &load));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
+	for (unsigned int i = 0; i < rounds; i++) {
+		usleep(i % 7 * 100);
+		ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STAT, &self->c));
+		hit += self->c.hit;
+		ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_RESET, &self->c));
+		EXPECT_EQ(0, self->c.busy);
+	}
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
+	ASSERT_EQ(0, kt_load(s->dev.fd, KTRAMP_LOAD_STOP, &load));
+	printf("# %llu calls, %llu traps, %llu late\n", (unsigned long long)load.calls,
+	       (unsigned long long)self->c.traps, (unsigned long long)self->c.late);
+	EXPECT_EQ(0, load.wrong);
+	EXPECT_LT(hit / 2, self->c.traps);
+}
+
+/* A child that covers some functions, and resets, until it is killed. */
+static void cover_until_killed(const uint64_t *functions, size_t nr)
+{
+	struct cover_session s;
+	struct ktramp_cover c;
+
+	if (cover_open(&s) || cover_add(&s.dev, functions, nr, 0, &s.plan) ||
+	    cover_do(&s, KTRAMP_IOC_COVER_START, &c))
+		_exit(1);
+	while (!cover_do(&s, KTRAMP_IOC_COVER_RESET, &c))
+		;
+	_exit(1);
+}
+
+TEST_F_TIMEOUT(kernel, leaves_no_breakpoint_when_it_is_killed, 3000)
+{
+	const unsigned int kills = setting("COVER_KILLS", 30), nr = 200;
+	struct snapshot before, after;
+	size_t explained = 0;
+	struct text text;
+	int status;
+
+	srand(setting("COVER_SEED", 1));
+	ASSERT_EQ(0, text_read(&text, NULL));
+	ASSERT_LT(nr, text.nr);
+	ASSERT_TRUE(live_take(&before));
+	for (unsigned int i = 0; i < kills; i++) {
+		size_t first = rand() % (text.nr - nr);
+		pid_t child = fork();
+
+		if (!child)
+			cover_until_killed(text.functions + first, nr);
+		ASSERT_LT(0, child);
+		usleep(rand() % 60000);
+		ASSERT_EQ(0, kill(child, SIGKILL));
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+		/* The next one may cover at once. */
+		ASSERT_EQ(0, cover_add_function(&self->s, cover_target(&self->s, "lea")));
+		cover_close(&self->s);
+		ASSERT_EQ(0, cover_open(&self->s));
+	}
+	ASSERT_TRUE(live_take(&after));
+	EXPECT_EQ(0, live_compare(&self->s.dev, &before, &after, &explained));
+	text_deinit(&text);
 	free(before.bytes);
 	free(after.bytes);
 }
