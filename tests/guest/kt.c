@@ -322,6 +322,17 @@ unsigned long long kt_symbol(const char *wanted)
 	return found;
 }
 
+/* Can a probe of ours run a BPF program? */
+bool kt_runs_bpf(void)
+{
+	struct ktramp_create create;
+	int fd = kt_open(), err;
+
+	err = fd < 0 ? fd : kt_create_as(fd, "lea", KTRAMP_BPF_JUMP, KTRAMP_BPF, 0, &create);
+	close(fd);
+	return err != -EOPNOTSUPP;
+}
+
 /* Find the kernel's own line about a kprobe at @address; @line may be NULL. */
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size)
 {

@@ -76,6 +76,7 @@ int kt_theirs_off(void);
 
 /* The address of a symbol, or 0. */
 unsigned long long kt_symbol(const char *name);
+bool kt_runs_bpf(void);
 bool kt_kprobe_listed(unsigned long long address, char *line, size_t size);
 int kt_insmod(const char *path);
 int kt_open_window(void);

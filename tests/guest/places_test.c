@@ -106,6 +106,8 @@ TEST_F_TIMEOUT(places, where_a_function_returns_are_all_of_them, 180)
 	long in = 0, out = 0;
 	char *line, *state;
 
+	if (!kt_runs_bpf())
+		SKIP(return, "this kernel does not show which task runs a BPF program");
 	kt_shell("ktramp trace vfs_read vfs_read%return --count >/tmp/counts & sleep 1; "
 		 "dd if=/dev/zero of=/dev/null bs=64 count=100 2>/dev/null; cat /proc/self/mem "
 		 ">/dev/null 2>&1; kill -INT $!; wait $!; sed 1d /tmp/counts", &self->o);
@@ -124,6 +126,8 @@ TEST_F_TIMEOUT(places, where_a_function_returns_have_its_value, 180)
 {
 	long nr = 0;
 
+	if (!kt_runs_bpf())
+		SKIP(return, "this kernel does not show which task runs a BPF program");
 	if (!kt_has_btf())
 		SKIP(return, "no BTF");
 	kt_shell("ktramp trace vfs_read%return --args --json & sleep 1; "
@@ -136,6 +140,8 @@ TEST_F_TIMEOUT(places, where_a_function_returns_have_its_value, 180)
 
 TEST_F_TIMEOUT(places, of_a_pattern_are_traced_together, 300)
 {
+	if (!kt_runs_bpf())
+		SKIP(return, "this kernel does not show which task runs a BPF program");
 	kt_shell("ktramp trace 'vfs_*' --json >/tmp/counts & sleep 2; "
 		 "dd if=/dev/zero of=/dev/null bs=64 count=50 2>/dev/null; kill -INT $!; wait $!; "
 		 "grep -c '\"site\":\"vfs_read+' /tmp/counts; grep -c '\"site\":\"vfs_write+' "
@@ -226,6 +232,8 @@ TEST_F_TIMEOUT(places, in_a_module_end_where_their_section_does, 120)
 		snprintf(path, sizeof(path), "/lib/modules/%s.ko", modules[i]);
 		nr = find_last(path, last, ARRAY_SIZE(last));
 		ASSERT_LT(0, nr) TH_LOG("%s", path);
+		/* A test before may have left it. */
+		syscall(SYS_delete_module, modules[i], 0);
 		ASSERT_EQ(0, kt_insmod(path));
 		while (nr--) {
 			struct ktramp_scan scan = {

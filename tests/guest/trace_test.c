@@ -77,6 +77,8 @@ FIXTURE_VARIANT_ADD(trace, closed_pipe) {
 
 FIXTURE_SETUP(trace)
 {
+	if (!kt_runs_bpf())
+		SKIP(return, "this kernel does not show which task runs a BPF program");
 }
 
 FIXTURE_TEARDOWN(trace)
@@ -109,6 +111,8 @@ FIXTURE(shown) {
 
 FIXTURE_SETUP(shown)
 {
+	if (!kt_runs_bpf())
+		SKIP(return, "this kernel does not show which task runs a BPF program");
 }
 
 FIXTURE_TEARDOWN(shown)
