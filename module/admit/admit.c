@@ -112,7 +112,7 @@ static bool is_listed(const char *name, const char * const *list, size_t nr)
 		name += strlen("__pi_");
 	len = strcspn(name, ".");
 	for (i = 0; i < nr; i++)
-		if (!strncmp(name, list[i], len) && !list[i][len])
+		if (*name == *list[i] && !strncmp(name, list[i], len) && !list[i][len])
 			return true;
 	return false;
 }

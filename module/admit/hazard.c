@@ -21,8 +21,9 @@ static bool is_one_of(const char *name, const char * const *names, size_t nr)
 {
 	size_t i, len = strcspn(name, ".");
 
+	/* Asked for all functions of a kernel: most are told apart by a letter. */
 	for (i = 0; i < nr; i++)
-		if (!strncmp(name, names[i], len) && !names[i][len])
+		if (*name == *names[i] && !strncmp(name, names[i], len) && !names[i][len])
 			return true;
 	return false;
 }
@@ -259,7 +260,7 @@ static bool begins_with_one_of(const char *name, const char * const *parts, size
 	size_t i;
 
 	for (i = 0; i < nr; i++)
-		if (strstarts(name, parts[i]))
+		if (*name == *parts[i] && strstarts(name, parts[i]))
 			return true;
 	return false;
 }
