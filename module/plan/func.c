@@ -22,6 +22,12 @@ int ktramp_func_decode(const struct ktramp_func *func, u32 off, struct ktramp_in
 	return ktramp_insn_decode(insn, func->code + off, func->size - off);
 }
 
+/* As ktramp_func_decode(), without what the instruction does to registers and flags. */
+static int outline(const struct ktramp_func *func, u32 off, struct ktramp_insn *insn)
+{
+	return ktramp_insn_outline(insn, func->code + off, func->size - off);
+}
+
 static bool is_endbr64(const struct ktramp_insn *insn)
 {
 	return insn->map == KTRAMP_MAP_0F && insn->opcode == 0x1e && insn->modrm == 0xfa &&
@@ -114,7 +120,7 @@ static void mark_operands(struct ktramp_func *func)
 	u32 at;
 
 	for (at = 0; at < func->known; at += insn.len) {
-		ktramp_func_decode(func, at, &insn);
+		outline(func, at, &insn);
 		if (insn.attr & KTRAMP_A_RIPREL)
 			mark_own(func, func->addr + at + insn.len + insn.disp);
 		else if (insn.disp_len >= 4)
@@ -181,7 +187,7 @@ void ktramp_func_scan(struct ktramp_func *func, const struct ktramp_thunks *thun
 	memset(func->marks, 0, func->size);
 	func->indirect = -1;
 	while (at < func->size) {
-		int len = ktramp_insn_outline(&insn, func->code + at, func->size - at);
+		int len = outline(func, at, &insn);
 
 		if (len < 0)
 			break;
@@ -220,7 +226,7 @@ void ktramp_func_enter(struct ktramp_func *func, const u8 *code, u64 addr, u32 s
 	u32 at = 0;
 
 	while (at < size) {
-		int len = ktramp_func_decode(&other, at, &insn);
+		int len = outline(&other, at, &insn);
 		s64 to;
 
 		if (len < 0)

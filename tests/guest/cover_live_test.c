@@ -93,9 +93,11 @@ static void print_plan(const struct cover_session *s)
 /* Of all blocks of the kernel so many of 1,000 can be observed. */
 #define OBSERVED_MIN	960
 
-/* What it takes, in bytes and instructions a block. */
+/*
+ * What it takes, in bytes and instructions a block. Finding them depends on the kernel's build.
+ */
 #define BYTES_MAX	6
-#define PLAN_MAX	6000
+#define PLAN_MAX	6500
 #define CHANGE_MAX	80
 
 static void say(const char *what, uint64_t spent, uint64_t blocks)
@@ -110,6 +112,8 @@ TEST_F_TIMEOUT(kernel, costs_no_more_than_it_should, 600)
 
 	if (s->dev.info.clock != KTRAMP_CLOCK_ICOUNT)
 		SKIP(return, "this clock does not count instructions (qemu/run --accel icount)");
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		SKIP(return, "what other CPUs execute counts as well");
 	ASSERT_EQ(0, add_all(s, "vmlinux", &plan));
 	start = ticks();
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
