@@ -10,7 +10,7 @@
 ##   MECHANISM  of make xray: this one only [all]
 ##   TARGET   of make xray: call this one [each mechanism's own]
 ##   SITE     of make xray: probe this place of the kernel instead
-##   CMD      of make xray: what to run while SITE is probed
+##   CMD      what to run: of make xray, while SITE is probed; of make cover
 ##   ROOT     of make shell: a whole Debian with its tools, "debian" or a release
 ##   LAB      of make lab: this one
 ##   BTF_KERNELS  kernels without types of their own, to build those into the command

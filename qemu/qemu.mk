@@ -58,6 +58,12 @@ coverage: deps-build deps-guest user ## what can be probed of both kernels' text
 	$(Q)qemu/coverage $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),$(BENCH_KERNELS)) \
 		$(if $(ARGS),-- $(ARGS))
 
+.PHONY: cover
+cover: export COVER_CMD := $(value CMD)
+cover: deps-build deps-guest user ## which code of a kernel a command reaches (CMD, ARGS)
+	$(Q)qemu/cover $(if $(CPU),--cpu $(CPU)) $(or $(GUEST_KERNEL),6.12-cloud-amd64) "$$COVER_CMD" \
+		$(if $(ARGS),-- $(ARGS))
+
 .PHONY: shell
 shell: deps-build deps-guest user $(if $(ROOT),man) ## a prompt in a guest, with everything loaded (^A x leaves)
 	$(Q)qemu/run --accel $(ACCEL) $(if $(CPU),--cpu $(CPU)) $(if $(ROOT),--root $(ROOT) --mem 1024) \
