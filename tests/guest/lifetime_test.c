@@ -195,4 +195,41 @@ TEST_F(order, a_kernel_probe_keeps_its_memory_until_it_is_destroyed)
 	ASSERT_EQ(0, kt_destroy(self->fd, id));
 }
 
+/* ---- those who look ---- */
+
+/* The number behind @name, from @text on; 0 if there is none. */
+static unsigned long long number(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+TEST_F_TIMEOUT(order, a_probe_that_is_hit_has_what_its_cpus_have, 120)
+{
+	static struct kt_output o;
+	struct ktramp_load load;
+	unsigned int nr = 0;
+
+	kt_shell("ktramp add jump lea", &o);
+	ASSERT_EQ(0, o.status) TH_LOG("%s", o.err);
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_START, &load));
+	kt_shell("for i in 1 2 3 4 5 6 7 8 9 10; do ktramp probes --json; done", &o);
+	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
+	ASSERT_EQ(0, kt_load(self->fd, KTRAMP_LOAD_STOP, &load));
+	for (char *line = strtok(o.out, "\n"); line; line = strtok(NULL, "\n"), nr++) {
+		const char *cpus = strstr(line, "\"cpus\":[");
+		unsigned long long hits = number(line, "\"hits\":"), sum = 0;
+
+		ASSERT_NE(NULL, cpus) TH_LOG("%s", line);
+		for (const char *at = cpus; (at = strstr(at, "\"hits\":")); at++)
+			sum += number(at, "\"hits\":");
+		EXPECT_LT(0, hits);
+		EXPECT_EQ(hits, sum);
+	}
+	EXPECT_EQ(10, nr);
+	kt_shell("ktramp remove --all", &o);
+	EXPECT_EQ(0, o.status);
+}
+
 TEST_HARNESS_MAIN

@@ -59,20 +59,63 @@ static bool read_cpu(const struct dev *dev, uint32_t id, uint32_t cpu, struct kt
 	       (stat->hits || stat->missed || stat->filtered);
 }
 
-static json_t *cpus_json(const struct dev *dev, uint32_t id)
+static bool is_ours(const struct dev *dev, uint32_t mechanism)
+{
+	for (unsigned int i = 0; i < dev->nr_mechanisms; i++)
+		if (dev->mechanisms[i].mechanism == mechanism)
+			return dev->mechanisms[i].kind == KTRAMP_KIND_OURS;
+	return false;
+}
+
+/*
+ * The counters of the CPUs that have any, to @stats, which has room for all. It is hit meanwhile:
+ * what is counted in all is their sum then, not what it was a moment ago. But what the kernel
+ * itself missed, of its own mechanisms, is no CPU's.
+ */
+static unsigned int read_cpus(const struct dev *dev, struct ktramp_probe_info *probe,
+			      struct ktramp_cpu_stat *stats)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	json_t *array = json_array();
-	struct ktramp_cpu_stat stat;
+	struct ktramp_cpu_stat sum = { 0 };
+	unsigned int nr = 0;
 
-	for (long cpu = 0; cpu < cpus; cpu++)
-		if (read_cpu(dev, id, cpu, &stat))
-			json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I, s:I}",
-				"cpu", (json_int_t)cpu,
-				"hits", (json_int_t)stat.hits,
-				"missed", (json_int_t)stat.missed,
-				"recursed", (json_int_t)stat.recursed,
-				"filtered", (json_int_t)stat.filtered));
+	for (long cpu = 0; cpu < cpus; cpu++) {
+		if (!read_cpu(dev, probe->id, cpu, &stats[nr]))
+			continue;
+		sum.hits += stats[nr].hits;
+		sum.missed += stats[nr].missed;
+		sum.recursed += stats[nr].recursed;
+		sum.filtered += stats[nr].filtered;
+		nr++;
+	}
+	if (is_ours(dev, probe->mechanism)) {
+		probe->hits = sum.hits;
+		probe->missed = sum.missed;
+		probe->recursed = sum.recursed;
+		probe->filtered = sum.filtered;
+	}
+	return nr;
+}
+
+static struct ktramp_cpu_stat *alloc_stats(void)
+{
+	return calloc(MAX(sysconf(_SC_NPROCESSORS_CONF), 1), sizeof(struct ktramp_cpu_stat));
+}
+
+static json_t *cpus_json(const struct dev *dev, struct ktramp_probe_info *probe)
+{
+	struct ktramp_cpu_stat *stats = alloc_stats();
+	unsigned int nr = stats ? read_cpus(dev, probe, stats) : 0;
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < nr; i++)
+		json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I, s:I}",
+			"cpu", (json_int_t)stats[i].cpu,
+			"hits", (json_int_t)stats[i].hits,
+			"missed", (json_int_t)stats[i].missed,
+			"recursed", (json_int_t)stats[i].recursed,
+			"filtered", (json_int_t)stats[i].filtered));
+	free(stats);
 	return array;
 }
 
@@ -82,9 +125,11 @@ json_t *class_json(const struct ktramp_probe_info *probe)
 	return probe->bpf_class ? json_string(class_name(probe->bpf_class)) : json_null();
 }
 
-json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
+json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *read)
 {
+	struct ktramp_probe_info copy = *read, *probe = &copy;
 	uint32_t length = MIN(probe->length, KTRAMP_BYTES_MAX);
+	json_t *cpus = cpus_json(dev, probe);
 
 	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o,"
 			 " s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
@@ -101,7 +146,7 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 			 "missed", (json_int_t)probe->missed,
 			 "recursed", (json_int_t)probe->recursed,
 			 "filtered", (json_int_t)probe->filtered,
-			 "cpus", cpus_json(dev, probe->id),
+			 "cpus", cpus,
 			 "address", json_address(probe->address),
 			 "slot", json_address(probe->slot),
 			 "detour", json_address(probe->detour),
@@ -118,16 +163,6 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *probe)
 							  json_null());
 }
 
-static void cpu_rows(const struct dev *dev, uint32_t id, struct table *table)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	struct ktramp_cpu_stat stat;
-
-	for (long cpu = 0; cpu < cpus; cpu++)
-		if (read_cpu(dev, id, cpu, &stat))
-			table_add(table, "\t  CPU %ld\t\t\t%llu\t%llu\t%llu\t%llu", cpu, stat.hits,
-				  stat.missed, stat.recursed, stat.filtered);
-}
 
 static void probe_row(const struct dev *dev, const struct ktramp_probe_info *probe,
 		      struct table *table)
@@ -145,6 +180,20 @@ static void probe_row(const struct dev *dev, const struct ktramp_probe_info *pro
 		  hex(now, sizeof(now), probe->now, length));
 }
 
+/* A row for each CPU as well, whose sum the probe's is. */
+static void probe_rows(const struct dev *dev, struct ktramp_probe_info *probe,
+		       struct table *table)
+{
+	struct ktramp_cpu_stat *stats = alloc_stats();
+	unsigned int nr = stats ? read_cpus(dev, probe, stats) : 0;
+
+	probe_row(dev, probe, table);
+	for (unsigned int i = 0; i < nr; i++)
+		table_add(table, "\t  CPU %u\t\t\t%llu\t%llu\t%llu\t%llu", stats[i].cpu,
+			  stats[i].hits, stats[i].missed, stats[i].recursed, stats[i].filtered);
+	free(stats);
+}
+
 static int each_probe(const struct dev *dev, const struct options *opts, struct table *table)
 {
 	struct ktramp_probe_info probe;
@@ -160,10 +209,10 @@ static int each_probe(const struct dev *dev, const struct options *opts, struct 
 		}
 		if (out_json && out_line(stdout, probe_json(dev, &probe)))
 			return -EIO;
-		if (!out_json)
-			probe_row(dev, &probe, table);
 		if (!out_json && opts->cpus)
-			cpu_rows(dev, probe.id, table);
+			probe_rows(dev, &probe, table);
+		else if (!out_json)
+			probe_row(dev, &probe, table);
 	}
 	return 0;
 }
