@@ -53,7 +53,8 @@ static int run(struct batch *batch, struct ktramp_refusal *r,
 	return err;
 }
 
-static bool is_armed(u32 id)
+/* Was it armed, once? */
+static bool was_armed(u32 id)
 {
 	struct ktramp_probe *p = ktramp_probe_get(id, false);
 	bool armed = p && READ_ONCE(p->state) != KTRAMP_NEW;
@@ -73,7 +74,7 @@ static int flush(struct batch *batch, struct ktramp_refusal *r)
 	if (!err)
 		return 0;
 	for (i = 0; i < nr; i++)
-		if (!is_armed(batch->ids[i]))
+		if (!was_armed(batch->ids[i]))
 			add(batch, batch->ids[i]);
 	run(batch, &unused, ktramp_probes_destroy);
 	return err;

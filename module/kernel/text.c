@@ -3,9 +3,10 @@
  * Write kernel text. The only file that modifies code, with ktramp_text_swap() in its header.
  *
  * The kernel's text_poke() is not exported. A page of text is written through a
- * second, writable mapping of it that lives no longer than the write; where single bytes are
- * written all over the text, by whoever hits them, through one that stays. Order and
- * waiting are the caller's: ktramp_probes_arm() has the protocol.
+ * second, writable mapping of it, which is taken away behind the write. vunmap() is lazy: the TLB
+ * of the CPU that wrote may keep it for a while. Where single bytes are written all over the text,
+ * by whoever hits them, it is one that stays. Order and waiting are the caller's:
+ * ktramp_probes_arm() has the protocol.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>

@@ -287,10 +287,11 @@ static int refuse_target(const struct ktramp_site *site, u32 k, struct ktramp_re
 static int plan_pins(const struct ktramp_site *site, struct ktramp_region *region,
 		     struct ktramp_refusal *r)
 {
-	const u32 disp = region->jump - 4;
-	u32 k;
+	/* Negative for a short jump, in which no int3 can stand. */
+	const s32 disp = (s32)region->jump - 4;
+	s32 k;
 
-	for (k = 1; k < region->jump; k++) {
+	for (k = 1; k < (s32)region->jump; k++) {
 		if (!has_mark(&site->func, site->off + k, KTRAMP_M_ENTER) &&
 		    !(region->entered & (1U << k)) && !is_returned_to(site, region, k))
 			continue;

@@ -373,7 +373,8 @@ struct ktramp_target_info {
  * @flags: (in) 0 or KTRAMP_CREATE_KEEP
  * @mechanism: (in) &enum ktramp_mechanism
  * @handler: (in) &enum ktramp_handler
- * @id: (out) the probe's number, never 0, not reused while the module is loaded
+ * @id: (out) the probe's number, never 0. Numbers go up, and are not reused before they begin again
+ *	behind 2^31 of them
  * @reason: (out) &enum ktramp_reason
  * @site: (in) a target's name, symbol+0xoffset, module:symbol+0xoffset or 0xaddress; NUL
  *	terminated. A function's first byte means its first instruction behind an endbr64
