@@ -27,6 +27,7 @@ GUEST_TESTS += fault
 GUEST_TESTS += flood
 GUEST_TESTS += fuzz
 GUEST_TESTS += hazard
+GUEST_TESTS += kexec
 GUEST_TESTS += lifetime
 GUEST_TESTS += live
 GUEST_TESTS += lockdown
@@ -136,7 +137,8 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
 # What changes text all over.
-$(guest-out)/chaos_test $(guest-out)/fuzz_test $(guest-out)/hazard_test: $(guest-obj)/text.o
+$(guest-out)/chaos_test $(guest-out)/fuzz_test $(guest-out)/hazard_test \
+	$(guest-out)/kexec_test: $(guest-obj)/text.o
 
 # What gives programs to probes.
 guest-bpf := bpf chaos contexts flood fuzz state
