@@ -332,7 +332,8 @@ static unsigned int read_module_locks(int fd, const char *module, unsigned int n
 
 	while (file && fgets(line, sizeof(line), file)) {
 		struct ktramp_scan scan = {
-			.size = sizeof(scan), .insns = (unsigned long)insns, .max = ARRAY_SIZE(insns),
+			.size = sizeof(scan), .insns = (unsigned long)insns,
+			.max = ARRAY_SIZE(insns),
 		};
 
 		if (sscanf(line, "%llx %c %*s [%63[^]]", &address, &type, of) != 3 ||

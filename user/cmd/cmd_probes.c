@@ -163,7 +163,6 @@ json_t *probe_json(const struct dev *dev, const struct ktramp_probe_info *read)
 							  json_null());
 }
 
-
 static void probe_row(const struct dev *dev, const struct ktramp_probe_info *probe,
 		      struct table *table)
 {
