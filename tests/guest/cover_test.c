@@ -361,13 +361,16 @@ TEST_F(probed, is_covered_but_for_what_a_probe_has)
 
 /* ---- the command ---- */
 
-static const char *last_line(struct kt_output *o)
+/* What is told: "N of M observed blocks were hit". Return: N, or -1. */
+static long long hits_told(struct kt_output *o)
 {
-	size_t len = strlen(o->out);
+	long long hits, observed;
+	const char *line;
 
-	while (len && o->out[len - 1] == '\n')
-		o->out[--len] = '\0';
-	return strrchr(o->out, '\n') ? strrchr(o->out, '\n') + 1 : o->out;
+	for (line = o->out; line; line = strchr(line, '\n'), line += !!line)
+		if (sscanf(line, "%lld of %lld observed blocks were hit", &hits, &observed) == 2)
+			return hits <= observed ? hits : -1;
+	return -1;
 }
 
 #define OF_ONE	"ktramp cover --function version_proc_show "
@@ -378,15 +381,14 @@ TEST_F(cover, is_told_by_the_command)
 
 	kt_shell(OF_ONE "-- cat /proc/version", &o);
 	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
-	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed blocks were hit (100.0 %)"))
-		TH_LOG("%s", o.out);
+	EXPECT_LT(0, hits_told(&o)) TH_LOG("%s", o.out);
 	kt_shell(OF_ONE "-- true", &o);
 	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
-	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed blocks were hit (0.0 %)"));
+	EXPECT_EQ(0, hits_told(&o)) TH_LOG("%s", o.out);
 	/* What fails is told, and what was covered all the same. */
 	kt_shell(OF_ONE "-- sh -c 'cat /proc/version; exit 3'", &o);
 	EXPECT_EQ(1, o.status);
-	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	EXPECT_LT(0, hits_told(&o));
 	EXPECT_NE(NULL, strstr(o.err, "status 3"));
 	kt_shell("ktramp cover --function no_such_function -- true", &o);
 	EXPECT_EQ(1, o.status);
@@ -405,14 +407,14 @@ TEST_F(cover, goes_on_between_commands)
 	kt_shell("ktramp cover start --function version_proc_show", &o);
 	EXPECT_EQ(1, o.status);
 	kt_shell("ktramp cover read", &o);
-	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed")) TH_LOG("%s%s", o.out, o.err);
+	EXPECT_EQ(0, hits_told(&o)) TH_LOG("%s%s", o.out, o.err);
 	kt_shell("cat /proc/version; ktramp cover read", &o);
-	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	EXPECT_LT(0, hits_told(&o));
 	kt_shell("ktramp cover reset; ktramp cover read", &o);
-	EXPECT_NE(NULL, strstr(last_line(&o), "0 of 1 observed"));
+	EXPECT_EQ(0, hits_told(&o));
 	kt_shell("cat /proc/version; ktramp cover stop --blocks", &o);
 	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
-	EXPECT_NE(NULL, strstr(last_line(&o), "1 of 1 observed"));
+	EXPECT_LT(0, hits_told(&o));
 	kt_shell("ktramp cover read", &o);
 	EXPECT_EQ(1, o.status);
 	/* Nothing holds the device any more. */
@@ -421,18 +423,28 @@ TEST_F(cover, goes_on_between_commands)
 
 TEST_F(cover, is_told_to_programs)
 {
+	unsigned int functions = 0, blocks = 0, hits = 0;
 	static struct kt_output o;
+	const char *type;
 	json_t *line;
 
 	kt_shell(OF_ONE "--json --blocks -- cat /proc/version", &o);
 	EXPECT_EQ(0, o.status) TH_LOG("%s", o.err);
-	line = json_loads(last_line(&o), 0, NULL);
-	ASSERT_NE(NULL, line);
-	EXPECT_STREQ("block", json_string_value(json_object_get(line, "type")));
-	EXPECT_STREQ("version_proc_show", json_string_value(json_object_get(line, "function")));
-	EXPECT_TRUE(json_is_true(json_object_get(line, "hit")));
-	EXPECT_TRUE(json_is_null(json_object_get(line, "reason")));
-	json_decref(line);
+	for (char *at = strtok(o.out, "\n"); at; at = strtok(NULL, "\n")) {
+		line = json_loads(at, 0, NULL);
+		type = json_string_value(json_object_get(line, "type"));
+		functions += type && !strcmp(type, "function");
+		if (type && !strcmp(type, "block")) {
+			blocks++;
+			hits += json_is_true(json_object_get(line, "hit"));
+			EXPECT_STREQ("version_proc_show",
+				     json_string_value(json_object_get(line, "function")));
+		}
+		json_decref(line);
+	}
+	EXPECT_EQ(1, functions);
+	EXPECT_LT(0, blocks);
+	EXPECT_LT(0, hits);
 }
 
 /* ---- what it costs ---- */
@@ -463,7 +475,8 @@ TEST_F(cover, costs_one_trap_a_block_and_then_nothing)
 	       self->c.entry == KTRAMP_ENTRY_DIRECT ? "direct entry" : "notifier");
 	EXPECT_EQ(bare, second);
 	EXPECT_LT(bare, first);
-	if (self->c.entry == KTRAMP_ENTRY_DIRECT)
+	/* What is built to look at itself executes more on the way. */
+	if (self->c.entry == KTRAMP_ENTRY_DIRECT && !(s->dev.info.config & KTRAMP_CONFIG_KASAN))
 		EXPECT_GE(HIT_MAX, (first - bare) / 3);
 }
 
