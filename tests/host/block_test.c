@@ -162,10 +162,20 @@ static void wrong(const struct ktramp_func *func, u32 at, const char *what)
 #define LEADER	1
 #define CALLED	2	/* behind a call */
 #define FIXED	4	/* no int3 may stand there */
+#define TAKEN	8	/* its address is taken (_THIS_IP_): whether anybody comes by that is not known */
 
 static bool is_fill(const ZydisDecodedInstruction *insn)
 {
 	return insn->mnemonic == ZYDIS_MNEMONIC_NOP || insn->mnemonic == ZYDIS_MNEMONIC_INT3;
+}
+
+/* Where in the function an address is that the instruction takes, or 0. */
+static u32 takes_address(const ZydisDecodedInstruction *insn, u32 at, u32 size)
+{
+	ZyanI64 to = (ZyanI64)at + insn->length + insn->raw.disp.value;
+
+	return insn->mnemonic == ZYDIS_MNEMONIC_LEA && !insn->raw.modrm.mod &&
+	       insn->raw.modrm.rm == 5 && to > 0 && to < size ? to : 0;
 }
 
 /* What an outline says is what the whole decoder says. */
@@ -205,6 +215,7 @@ static bool read_with_zydis(const struct ktramp_func *func, u8 *says)
 							      &insn)))
 			return false;
 		check_outline(func, at);
+		says[takes_address(&insn, at, func->size)] |= TAKEN;
 		if (!at || kernel_bit(kernel.truth, n) || front == ZYDIS_CATEGORY_COND_BR)
 			says[at] |= LEADER;
 		if (at && (s32)at == ktramp_func_owned_entry(func))
@@ -247,7 +258,7 @@ static void check_blocks(const struct ktramp_func *func, const u8 *says, bool ca
 		tally.blocks++;
 		if (!is_clear(says, end, block.start, wanted))
 			wrong(func, end, "a block begins here that was left out");
-		if (!(says[block.start] & wanted))
+		if (!(says[block.start] & (wanted | TAKEN)))
 			wrong(func, block.start, "no block begins here");
 		if (!is_clear(says, block.start + 1, block.start + block.len, wanted))
 			wrong(func, block.start, "another block begins in this one");
