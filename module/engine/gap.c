@@ -88,10 +88,10 @@ int ktramp_gaps_find(const struct ktramp_context *ctx, u64 site, struct ktramp_g
 		if (IS_ERR(other)) {
 			if (PTR_ERR(other) == -ENOMEM)
 				return -ENOMEM;
-			/* In front of the first function, or behind the last one. */
+			/* Behind the last function, or in front of one. What has a gap is no shorter. */
 			if (at >= site)
 				break;
-			at = ctx->func.addr;
+			at = min_t(u64, at + KTRAMP_JMP_SIZE, ctx->func.addr);
 			continue;
 		}
 		if (is_same_image(ctx, other) && !ktramp_context_is_prefix(other))
