@@ -18,8 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,6 +35,7 @@
 
 #define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define TRACING		"/sys/kernel/tracing/"
+#define INSTANCE	TRACING "instances/chaos"
 #define WORKLOAD	"/tests/workload"
 #define SHARED		"/tmp/workload"
 
@@ -92,10 +95,20 @@ static void flip_cpu(void)
 	usleep(any(20000));
 }
 
+/* Or the workload, which looks at what it traced, would find it gone. */
+static int lock_tracing(void)
+{
+	int fd = open(WORKLOAD_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	flock(fd, LOCK_EX);
+	return fd;
+}
+
 static void flip_tracer(void)
 {
 	static const char *const tracers[] = { "function", "function_graph" };
 	char line[64];
+	int lock = lock_tracing();
 
 	for (unsigned int i = 0; i < 40; i++) {
 		snprintf(line, sizeof(line), "%s\n", any_function());
@@ -108,6 +121,7 @@ static void flip_tracer(void)
 	usleep(any(100000));
 	set("current_tracer", "nop", 0);
 	set("set_ftrace_filter", "", O_TRUNC);
+	close(lock);
 }
 
 static void flip_kprobes(void)
@@ -131,7 +145,10 @@ static void flip_kprobes(void)
 	}
 }
 
-/* Each group is so many static keys, and their tracepoints' static calls. */
+/*
+ * Each group is so many static keys, and their tracepoints' static calls. With a buffer of its
+ * own, or what they write would push out what the workload looks for.
+ */
 static void flip_events(void)
 {
 	static const char *const groups[] = {
@@ -139,7 +156,8 @@ static void flip_events(void)
 	};
 	char file[64];
 
-	snprintf(file, sizeof(file), "events/%s/enable", groups[any(8)]);
+	mkdir(INSTANCE, 0700);
+	snprintf(file, sizeof(file), "instances/chaos/events/%s/enable", groups[any(8)]);
 	set(file, "1", 0);
 	usleep(any(50000));
 	set(file, "0", 0);
@@ -389,6 +407,7 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 		EXPECT_LT(0, atomic_load(&turns[i]));
 		printf("# %s: %lu turns\n", disturbers[i].name, atomic_load(&turns[i]));
 	}
+	rmdir(INSTANCE);
 	for (unsigned int i = 0; i < cpus; i++)
 		atomic_store(&self->shared[i].stop, true);
 	for (unsigned int i = 0; i < cpus; i++) {

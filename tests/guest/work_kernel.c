@@ -28,13 +28,14 @@
 #include <unistd.h>
 
 #include "work.h"
+#include "workload.h"
 
 #define TRACING	"/sys/kernel/tracing/"
 
 /* What there is one of is one CPU's at a time. */
 static int only_one(void)
 {
-	int fd = open("/tmp/work.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(WORKLOAD_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	flock(fd, LOCK_EX);
 	return fd;

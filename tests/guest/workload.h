@@ -9,6 +9,9 @@
 
 #define WORKLOADS_MAX	8
 
+/* Locked by who uses what there is one of: the tracer and its buffer, a device, modules. */
+#define WORKLOAD_LOCK	"/tmp/work.lock"
+
 /**
  * struct workload - a workload on one CPU
  * @begun: rounds begun
