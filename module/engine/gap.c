@@ -88,7 +88,7 @@ int ktramp_gaps_find(const struct ktramp_context *ctx, u64 site, struct ktramp_g
 		if (IS_ERR(other)) {
 			if (PTR_ERR(other) == -ENOMEM)
 				return -ENOMEM;
-			/* Behind the last function, or in front of one. What has a gap is no shorter. */
+			/* Behind the last function, or before one: what has a gap is longer. */
 			if (at >= site)
 				break;
 			at = min_t(u64, at + KTRAMP_JMP_SIZE, ctx->func.addr);

@@ -329,7 +329,7 @@ static __always_inline __nocfi int theirs_int3(struct pt_regs *regs)
 	return ((int (*)(struct pt_regs *))int3_hook.on)(regs);
 }
 
-/* It is no probe's. A function of its own, so that a probe's hit need not keep what this one does. */
+/* It is no probe's. A function of its own, so that a probe's hit need not save for this one. */
 static noinstr __nocfi int covered_int3(struct pt_regs *regs)
 {
 	return ktramp_cover_hit(regs) ? 1 : theirs_int3(regs);

@@ -42,7 +42,7 @@ static bool is_leader(const struct ktramp_blocks *blocks, u32 at, s64 front)
 		return true;
 	if (blocks->calls && (mark & KTRAMP_M_RETURN))
 		return true;
-	/* A jump label that is on goes on here when it is off; behind a static tail call is padding. */
+	/* A jump label that is on goes on here when off; behind a static tail call is padding. */
 	return front >= 0 && (blocks->func->marks[front] & KTRAMP_M_OWNED) &&
 	       (blocks->func->marks[front] & KTRAMP_M_LAST) &&
 	       (!(mark & KTRAMP_M_FILL) || (mark & KTRAMP_M_OWNED));

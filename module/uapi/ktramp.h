@@ -931,7 +931,7 @@ struct ktramp_watch_id {
 #define KTRAMP_COVER_BUSY	(1U << 0)
 
 #define KTRAMP_COVER_FUNCS_MAX	4096		/* functions in one KTRAMP_IOC_COVER_ADD */
-#define KTRAMP_COVER_MAX	(1U << 18)	/* blocks in one, and in one KTRAMP_IOC_COVER_READ */
+#define KTRAMP_COVER_MAX	(1U << 18)	/* blocks in one, and in one COVER_READ */
 
 /**
  * struct ktramp_cover_func - a function whose blocks are to be observed

@@ -102,7 +102,7 @@ static int make_initrd(void)
 {
 	if (system("cd / && find . -xdev | grep -v '^./tests/.' >/tmp/files && "
 		   "echo ./tests/all >>/tmp/files && echo ./tests/kexec_test >>/tmp/files && "
-		   "cpio -o -H newc <" "/tmp/files >" INITRD " 2>/dev/null"))
+		   "cpio -o -H newc </tmp/files >" INITRD " 2>/dev/null"))
 		return fail("cannot pack " INITRD);
 	return 0;
 }

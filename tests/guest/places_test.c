@@ -182,11 +182,13 @@ static int find_last(const char *path, struct last *last, unsigned int max)
 		if (section[i].sh_type == SHT_SYMTAB)
 			symbols = &section[i];
 	all = (const void *)(file + (symbols ? symbols->sh_offset : 0));
-	for (unsigned int i = 0; symbols && i < ((const Elf64_Ehdr *)file)->e_shnum && i < max; i++) {
+	for (unsigned int i = 0;
+	     symbols && i < ((const Elf64_Ehdr *)file)->e_shnum && i < max; i++) {
 		struct last found = { 0 };
 
 		for (size_t k = 0; k < symbols->sh_size / sizeof(*all); k++) {
-			const char *name = file + section[symbols->sh_link].sh_offset + all[k].st_name;
+			const char *name = file + section[symbols->sh_link].sh_offset +
+					   all[k].st_name;
 
 			if (all[k].st_shndx != i || !*name || all[k].st_value < found.start)
 				continue;
@@ -250,7 +252,8 @@ TEST_F_TIMEOUT(places, in_a_module_end_where_their_section_does, 120)
 			EXPECT_EQ(last[nr].size, scan.length) TH_LOG("%s", last[nr].name);
 			EXPECT_EQ(last[nr].size, scan.known) TH_LOG("%s", last[nr].name);
 			/* What is behind it is no function's, or another one's. */
-			snprintf(site.site, sizeof(site.site), "0x%llx", scan.address + scan.length);
+			snprintf(site.site, sizeof(site.site), "0x%llx",
+				 scan.address + scan.length);
 			if (!kt_ioctl(self->fd, KTRAMP_IOC_SITE, &site))
 				EXPECT_EQ(0, site.offset) TH_LOG("%s", site.site);
 		}

@@ -52,7 +52,7 @@ struct row {
 static const struct row rows[] = {
 	{ "one block", "488d0437 c3", "0+5@0", NONE },
 	{ "a call goes on", "e800010000 90 c3", "0+7@0", NONE },
-	{ "a call ends a block, if wanted", "e800010000 90 c3", "0+5@0 5+2@5", .calls = true, NONE },
+	{ "a call ends one, if wanted", "e800010000 90 c3", "0+5@0 5+2@5", .calls = true, NONE },
 	{ "an indirect call, likewise", "ffd0 90 c3", "0+2@0 2+2@2", .calls = true, NONE },
 	{ "a branch, what follows it, its target", "7501 90 c3", "0+2@0 2+1@2 3+1@3", NONE },
 	{ "a loop to itself", "90 75fe c3", "0+1@0 1+2@1 3+1@3", NONE },
@@ -65,14 +65,16 @@ static const struct row rows[] = {
 	{ "an int3 is fallen into: the rest is unknown", "7400 90 cc 90 c3", "0+2@0 2+1@2", NONE },
 	{ "endbr64 stays", "f30f1efa 90 c3", "0+6@4", NONE },
 	{ "endbr64 and ftrace", "f30f1efa 0f1f440000 90 c3", "0+11@9", .ftrace = 4 },
-	{ "endbr64, and ftrace's tables", "f30f1efa 0f1f440000 90 c3", "0+11@9", .ftrace = 4, .enter = 4 },
+	{ "endbr64, and ftrace's tables", "f30f1efa 0f1f440000 90 c3", "0+11@9",
+	  .ftrace = 4, .enter = 4 },
 	{ "ftrace at once", "0f1f440000 90 c3", "0+7@5", .ftrace = 0 },
 	{ "ftrace, and a loop to behind it", "0f1f440000 75fe c3", "0+5!" PATCHED " 5+2@5 7+1@7",
 	  .ftrace = 0 },
 	{ "a label that is off", "90 0f1f440000 90 c3", "0+8@0", .owned = 1, NONE },
 	{ "it is entered", "7400 0f1f440000 90 c3", "0+2@0 2+7@7", .owned = 2, NONE },
 	{ "a label that is on", "90 eb01 50 c3", "0+3@0 3+1@3 4+1@4", .owned = 1, NONE },
-	{ "it is entered", "7400 eb01 50 c3", "0+2@0 2+2!" PATCHED " 4+1@4 5+1@5", .owned = 2, NONE },
+	{ "it is entered", "7400 eb01 50 c3", "0+2@0 2+2!" PATCHED " 4+1@4 5+1@5",
+	  .owned = 2, NONE },
 	{ "a static call", "7400 e800010000 90 c3", "0+2@0 2+7@7", .owned = 2, NONE },
 	{ "it ends a block", "7400 e800010000 90 c3", "0+2@0 2+5!" PATCHED " 7+2@7", .calls = true,
 	  .owned = 2, NONE },
@@ -162,7 +164,7 @@ static void wrong(const struct ktramp_func *func, u32 at, const char *what)
 #define LEADER	1
 #define CALLED	2	/* behind a call */
 #define FIXED	4	/* no int3 may stand there */
-#define TAKEN	8	/* its address is taken (_THIS_IP_): whether anybody comes by that is not known */
+#define TAKEN	8	/* its address is taken (_THIS_IP_): somebody may come by that */
 
 static bool is_fill(const ZydisDecodedInstruction *insn)
 {
@@ -326,8 +328,8 @@ static void test_kernel(char *argument)
 	kernel_load(&kernel, argument, dir);
 	for (size_t i = 0; i < kernel.nr_funcs; i++)
 		check_func(&kernel.func[i]);
-	printf("# %llu functions, %llu of them Zydis reads otherwise; %llu blocks, with and without "
-	       "those behind calls, %llu observed, %llu of them at a later instruction\n",
+	printf("# %llu functions, %llu of them Zydis reads otherwise; %llu blocks, "
+	       "with and without those behind calls, %llu observed, %llu of them at a later instruction\n",
 	       (unsigned long long)tally.funcs, (unsigned long long)tally.unread,
 	       (unsigned long long)tally.blocks, (unsigned long long)tally.observable,
 	       (unsigned long long)tally.moved);
