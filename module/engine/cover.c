@@ -458,6 +458,14 @@ static int settle(bool comes)
 	return err;
 }
 
+/* Whoever was on the way to our code, or through what hits look at, has left. */
+static void sync(void)
+{
+	ktramp_patchers_lock();
+	ktramp_text_sync();
+	ktramp_patchers_unlock();
+}
+
 static int start(struct ktramp_refusal *r)
 {
 	struct area *area;
@@ -481,13 +489,13 @@ static int start(struct ktramp_refusal *r)
 	if (err) {
 		settle(false);
 		ktramp_cover_publish(NULL);
+		/* By the int3 of a kprobe, say. */
+		sync();
 		return err == -EILSEQ ? ktramp_refuse(r, err, KTRAMP_R_NOT_OURS,
 						      "somebody else has rewritten exc_int3()") :
 					err;
 	}
-	ktramp_patchers_lock();
-	ktramp_text_sync();
-	ktramp_patchers_unlock();
+	sync();
 	arm(true);
 	session.state = KTRAMP_COVER_ARMED;
 	return 0;

@@ -45,8 +45,9 @@ static unsigned int fault_step(void)
 #define YOUNG		6
 
 struct subject {
-	int fd, id;
+	int fd, id, cover;
 	__u32 entries[2];
+	__u64 function;		/* where the target begins */
 	unsigned int mechanism, handler;
 	const char *site;
 };
@@ -201,6 +202,34 @@ static int run_target(struct subject *s)
 	return kt_run(s->fd, 0, 0, 10, KTRAMP_RUN_TRAPS, &run);
 }
 
+/* By an open file of its own: what it has found does not outlive a failure. */
+static int cover(struct subject *s)
+{
+	struct ktramp_cover_func func = { .address = s->function };
+	struct ktramp_cover_block blocks[64];
+	struct ktramp_cover_add add = {
+		.size = sizeof(add), .functions = (uintptr_t)&func, .nr = 1,
+		.blocks = (uintptr_t)blocks, .max = ARRAY_SIZE(blocks),
+	};
+	struct ktramp_cover start = { .size = sizeof(start) };
+	int err;
+
+	s->cover = kt_open();
+	if (s->cover < 0)
+		return s->cover;
+	err = kt_ioctl(s->cover, KTRAMP_IOC_COVER_ADD, &add);
+	if (!err)
+		err = kt_ioctl(s->cover, KTRAMP_IOC_COVER_START, &start);
+	if (err)
+		close(s->cover);
+	return err;
+}
+
+static int uncover(struct subject *s)
+{
+	return close(s->cover);
+}
+
 static int nothing(struct subject *s)
 {
 	return 0;
@@ -217,6 +246,7 @@ static const struct request reading = { read_list, nothing };
 static const struct request writing = { write_line, write_removal };
 static const struct request loading = { start_load, stop_load };
 static const struct request running = { run_target, nothing };
+static const struct request covering = { cover, uncover };
 
 /* ---- faults ---- */
 
@@ -358,6 +388,7 @@ VARIANT(run_traps, running, 0, 0, 0, "lea");
 VARIANT(debugfs_read, reading, KTRAMP_JUMP, KTRAMP_COUNT, KTRAMP_NEW, "lea");
 VARIANT(debugfs_write, writing, 0, 0, 0, "lea");
 VARIANT(load_threads, loading, 0, 0, 0, "lea");
+VARIANT(cover, covering, 0, 0, 0, "lea");
 VARIANT(create_emulate, creating, KTRAMP_INT3_EMULATE, KTRAMP_COUNT, 0, "lea");
 VARIANT(create_step_tf, creating, KTRAMP_INT3_STEP_TF, KTRAMP_REGS, 0, "lea");
 VARIANT(create_jump, creating, KTRAMP_JUMP, KTRAMP_COUNT, 0, "lea");
@@ -417,6 +448,7 @@ FIXTURE_SETUP(fault)
 	index = kt_target_index(self->s.fd, strchr(variant->site, '_') ? "lea" : variant->site);
 	ASSERT_LE(0, index);
 	ASSERT_EQ(0, kt_target(self->s.fd, index, &self->before));
+	self->s.function = self->before.address - self->before.offset;
 	ASSERT_EQ(0, kt_info(self->s.fd, &self->info));
 	read_padding(&self->s, &self->padding);
 }
