@@ -16,6 +16,7 @@
 #include "kernel/compat.h"
 #include "kernel/lock.h"
 #include "kernel/text.h"
+#include "plan/plan.h"
 
 /* Functions larger than this are not planned in. */
 #define FUNC_SIZE_MAX	(1U << 20)
@@ -29,7 +30,8 @@ static struct ktramp_symbol nearby;
 
 /*
  * What was found out about functions around the last ones that were read: who goes through all of
- * them, one after the other, asks about each but once. A name costs thousands of instructions.
+ * them, one after the other, asks about each but once. A name costs thousands of instructions. Of
+ * the kernel's own text only: the init text of a module goes without a word.
  */
 struct neighbour {
 	unsigned long start;
@@ -40,10 +42,10 @@ struct neighbour {
 
 #define NEIGHBOURS	64
 
-static struct neighbour neighbours[NEIGHBOURS];
+static struct neighbour neighbours[NEIGHBOURS], in_module;
 static unsigned int next_neighbour;
 
-/* The last name that was looked up, unless its text may go without a word. */
+/* The last function of the kernel's own text that was looked up. */
 static struct ktramp_symbol named;
 
 static struct ktramp_thunks thunks(const struct ktramp_image *image)
@@ -141,7 +143,7 @@ static const struct ktramp_symbol *symbol_at(unsigned long addr)
 	err = ktramp_symbol_at(&nearby, addr);
 	if (err)
 		return ERR_PTR(err);
-	if (is_generated(&nearby))
+	if (nearby.module[0])
 		return &nearby;
 	named = nearby;
 	return &named;
@@ -213,7 +215,7 @@ static const struct neighbour *neighbour_at(unsigned long addr)
 		err = look_into(&found, symbol);
 	if (err)
 		return ERR_PTR(err);
-	n = &neighbours[next_neighbour++ % NEIGHBOURS];
+	n = symbol->module[0] ? &in_module : &neighbours[next_neighbour++ % NEIGHBOURS];
 	*n = found;
 	return n;
 }
@@ -242,9 +244,12 @@ static int mark_neighbours(struct ktramp_func *func, bool in_front)
 
 	while (!err && (in_front ? edge - at : at - edge) < SHORT_REACH) {
 		n = neighbour_at(in_front ? at - 1 : at);
+		if (n == ERR_PTR(-ENOMEM))
+			return -ENOMEM;
+		/* Text in no function, as between sections. What has a branch is no shorter. */
 		if (IS_ERR(n)) {
-			err = PTR_ERR(n);
-			break;
+			at += in_front ? -KTRAMP_JMP8_SIZE : KTRAMP_JMP8_SIZE;
+			continue;
 		}
 		if (n->compiled)
 			break;
@@ -252,7 +257,7 @@ static int mark_neighbours(struct ktramp_func *func, bool in_front)
 			err = mark_from(func, n);
 		at = in_front ? n->start : n->start + n->size;
 	}
-	return err == -ENOMEM ? err : 0;
+	return err;
 }
 
 /*
