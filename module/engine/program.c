@@ -8,8 +8,8 @@
 #include <linux/err.h>
 #include <linux/filter.h>
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
 
+#include "admit/context.h"
 #include "engine/arm.h"
 #include "engine/program.h"
 #include "hit/bpf.h"
@@ -20,7 +20,6 @@
 #include "kernel/compat.h"
 #include "kernel/lock.h"
 #include "kernel/slot.h"
-#include "kernel/symbol.h"
 #include "kernel/text.h"
 
 #if KTRAMP_HAS_BPF_CTX
@@ -158,21 +157,17 @@ static int refuse_inline(const struct ktramp_shape *shape, struct ktramp_refusal
 static int check_func_ip(const struct ktramp_probe *p, const struct bpf_prog *prog,
 			 struct ktramp_refusal *r)
 {
-	struct ktramp_symbol *symbol;
-	bool entry;
-	int err;
+	const unsigned long addr = ktramp_probe_addr(p);
+	const struct ktramp_context *ctx;
 
 	if (!KTRAMP_PROG_ASKS_FUNC_IP(prog))
 		return 0;
-	symbol = kmalloc(sizeof(*symbol), GFP_KERNEL);
-	if (!symbol)
-		return -ENOMEM;
-	err = ktramp_symbol_at(symbol, ktramp_probe_addr(p));
-	entry = !err && (p->tactic == KTRAMP_TACTIC_FTRACE ||
-			 ktramp_probe_addr(p) == symbol->start);
-	kfree(symbol);
-	if (!entry)
-		return err;
+	ctx = ktramp_context_at(addr, r);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	/* Also where the kernel has made a nop of an endbr64: it may have been named by its start. */
+	if (addr - ctx->func.addr > ktramp_func_entry(&ctx->func))
+		return 0;
 	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
 			     "bpf_get_func_ip() would return 0 at this entry, where a kprobe's returns the function; PT_REGS_IP() has the address");
 }
