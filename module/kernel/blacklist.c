@@ -11,6 +11,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bsearch.h>
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
@@ -230,17 +231,8 @@ int ktramp_blacklist_learn(void)
 bool ktramp_blacklist_has_name(const char *name)
 {
 	u32 hash = hash_name(name);
-	unsigned int low = 0, high = nr_names;
 
-	while (low < high) {
-		unsigned int mid = low + (high - low) / 2;
-
-		if (names[mid] < hash)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < nr_names && names[low] == hash;
+	return bsearch(&hash, names, nr_names, sizeof(*names), compare_names);
 }
 
 static bool overlaps(const void *start, unsigned long size, unsigned long from, unsigned long len)
