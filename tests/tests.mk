@@ -136,6 +136,10 @@ $(guest-out)/cli_test $(guest-out)/bench_test $(guest-out)/exits_test \
 
 $(guest-out)/exits_test $(guest-out)/overlay_test: $(guest-obj)/rows.o
 
+# What looks at text by itself.
+snapshot-tests := chaos cover cover_live fuzz hazard live
+$(snapshot-tests:%=$(guest-out)/%_test): $(guest-obj)/snapshot.o
+
 # What changes text all over.
 $(guest-out)/chaos_test $(guest-out)/fuzz_test $(guest-out)/hazard_test \
 	$(guest-out)/kexec_test: $(guest-obj)/text.o
@@ -167,7 +171,7 @@ $(guest-out)/springboard_test: $(O)/user/lib/ksyms.o
 # What takes the sample for `ktramp plan --all`.
 live-user := $(addprefix $(O)/user/,plan/sample.o $(addprefix lib/,text.o ksyms.o dev.o names.o out.o host.o stats.o))
 $(guest-out)/live_test $(guest-out)/coverage_test: $(live-user)
-$(guest-out)/live_test $(guest-out)/cover_test $(guest-out)/cover_live_test: $(guest-obj)/live.o
+$(guest-out)/live_test $(guest-out)/cover_live_test: $(guest-obj)/live.o
 $(guest-obj)/live.o: guest-cflags += -iquote user
 $(guest-out)/live_test $(guest-out)/coverage_test: guest-ldlibs := -ljansson -lm
 

@@ -30,10 +30,10 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "progs.h"
+#include "snapshot.h"
 #include "text.h"
 #include "workload.h"
 
-#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define TRACING		"/sys/kernel/tracing/"
 #define INSTANCE	TRACING "instances/chaos"
 #define WORKLOAD	"/tests/workload"
@@ -380,7 +380,8 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	atomic_bool *stop = (atomic_bool *)(turns + ARRAY_SIZE(disturbers));
 	pid_t disturber[ARRAY_SIZE(disturbers)], work[2];
-	unsigned char *before, *after;
+	struct snapshot before, after;
+	size_t explained;
 	unsigned long rounds = 0;
 	int status;
 
@@ -389,8 +390,7 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 	for (unsigned int i = 0; i < ARRAY_SIZE(disturbers); i++)
 		if (is_wanted(&disturbers[i]))
 			disturbers[i].turn();
-	before = read_text();
-	ASSERT_NE(NULL, before);
+	ASSERT_TRUE(snapshot_take(&before));
 	for (unsigned int i = 0; i < cpus; i++)
 		work[i] = start_work(i);
 	for (unsigned int i = 0; i < ARRAY_SIZE(disturbers); i++)
@@ -420,11 +420,10 @@ TEST_F_TIMEOUT(chaos, leaves_a_kernel_that_works_and_its_text, 14400)
 	       self->c.armed, self->c.refused);
 	EXPECT_LT(self->c.made / 2, self->c.armed);
 	kt_write_file(CPU1_ONLINE, "1");
-	after = read_text();
-	ASSERT_NE(NULL, after);
-	EXPECT_EQ(0, changed_text(self->c.fd, before, after));
-	free(before);
-	free(after);
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(self->c.fd, &before, &after, &explained));
+	free(before.bytes);
+	free(after.bytes);
 }
 
 TEST_HARNESS_MAIN

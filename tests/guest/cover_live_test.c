@@ -17,6 +17,7 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "live.h"
+#include "snapshot.h"
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -142,7 +143,7 @@ TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_compu
 {
 	struct cover_session *s = &self->s;
 	struct snapshot before, after;
-	size_t explained = 0;
+	size_t explained;
 	struct load load = { };
 	uint64_t first, second, spent;
 
@@ -154,7 +155,7 @@ TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_compu
 	EXPECT_EQ(0, live_stop(&load));
 	for (unsigned int i = 0; i < load.nr; i++)
 		load.skipped[i] = atomic_load(&load.shared[i].skipped);
-	ASSERT_TRUE(live_take(&before));
+	ASSERT_TRUE(snapshot_take(&before));
 
 	ASSERT_EQ(0, add_all(s, "vmlinux", &spent));
 	print_plan(s);
@@ -181,8 +182,8 @@ TEST_F_TIMEOUT(kernel, covers_the_whole_kernel_and_changes_nothing_that_it_compu
 			TH_LOG("%s", load.shared[i].why);
 		EXPECT_EQ(load.skipped[i], atomic_load(&load.shared[i].skipped));
 	}
-	ASSERT_TRUE(live_take(&after));
-	EXPECT_EQ(0, live_compare(&s->dev, &before, &after, &explained));
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(s->dev.fd, &before, &after, &explained));
 	printf("# text: %zu bytes compared, %zu changed by the kernel itself\n", before.size,
 	       explained);
 	free(before.bytes);
@@ -270,14 +271,14 @@ TEST_F_TIMEOUT(kernel, leaves_no_breakpoint_when_it_is_killed, 3000)
 {
 	const unsigned int kills = setting("COVER_KILLS", 30), nr = 200;
 	struct snapshot before, after;
-	size_t explained = 0;
+	size_t explained;
 	struct text text;
 	int status;
 
 	srand(setting("COVER_SEED", 1));
 	ASSERT_EQ(0, text_read(&text, NULL));
 	ASSERT_LT(nr, text.nr);
-	ASSERT_TRUE(live_take(&before));
+	ASSERT_TRUE(snapshot_take(&before));
 	for (unsigned int i = 0; i < kills; i++) {
 		size_t first = rand() % (text.nr - nr);
 		pid_t child = fork();
@@ -294,8 +295,8 @@ TEST_F_TIMEOUT(kernel, leaves_no_breakpoint_when_it_is_killed, 3000)
 		cover_close(&self->s);
 		ASSERT_EQ(0, cover_open(&self->s));
 	}
-	ASSERT_TRUE(live_take(&after));
-	EXPECT_EQ(0, live_compare(&self->s.dev, &before, &after, &explained));
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(self->s.dev.fd, &before, &after, &explained));
 	text_deinit(&text);
 	free(before.bytes);
 	free(after.bytes);

@@ -17,14 +17,14 @@
 #undef ARRAY_SIZE
 #include "kselftest_harness.h"
 #include "kt.h"
-#include "live.h"
+#include "snapshot.h"
 
 /* As it is read without ktramp. */
 static uint8_t byte_at(uint64_t address)
 {
 	uint8_t byte = 0;
 
-	return live_read(address, &byte, 1) ? byte : 0;
+	return snapshot_read(address, &byte, 1) ? byte : 0;
 }
 
 FIXTURE(cover) {
@@ -104,16 +104,16 @@ TEST_F(cover, leaves_the_text_as_it_was)
 	uint64_t address = cover_target(s, "jcc_taken");
 	uint8_t before[32], armed[32], after[32];
 
-	ASSERT_TRUE(live_read(address, before, sizeof(before)));
+	ASSERT_TRUE(snapshot_read(address, before, sizeof(before)));
 	ASSERT_EQ(0, cover_add_function(s, address));
-	ASSERT_TRUE(live_read(address, after, sizeof(after)));
+	ASSERT_TRUE(snapshot_read(address, after, sizeof(after)));
 	EXPECT_EQ(0, memcmp(before, after, sizeof(after)));
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
-	ASSERT_TRUE(live_read(address, armed, sizeof(armed)));
+	ASSERT_TRUE(snapshot_read(address, armed, sizeof(armed)));
 	EXPECT_NE(0, memcmp(before, armed, sizeof(armed)));
 	ASSERT_EQ(0, cover_run(s, "jcc_taken", 1, &self->run));
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
-	ASSERT_TRUE(live_read(address, after, sizeof(after)));
+	ASSERT_TRUE(snapshot_read(address, after, sizeof(after)));
 	EXPECT_EQ(0, memcmp(before, after, sizeof(after)));
 }
 
@@ -303,7 +303,7 @@ TEST_F(probed, is_probed_all_the_same)
 	int early, late;
 	__u64 hits;
 
-	ASSERT_TRUE(live_read(address, before, sizeof(before)));
+	ASSERT_TRUE(snapshot_read(address, before, sizeof(before)));
 	early = create_at_loop(s, variant->mechanism);
 	ASSERT_LT(0, early);
 	ASSERT_EQ(0, cover_add_function(s, address));
@@ -336,7 +336,7 @@ TEST_F(probed, is_probed_all_the_same)
 	EXPECT_EQ(2 * hits, hits_of(s, early));
 	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
 	EXPECT_EQ(3, self->c.hit);
-	ASSERT_TRUE(live_read(address, after, sizeof(after)));
+	ASSERT_TRUE(snapshot_read(address, after, sizeof(after)));
 	EXPECT_EQ(0, memcmp(before, after, sizeof(after)));
 }
 

@@ -29,6 +29,7 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "progs.h"
+#include "snapshot.h"
 #include "text.h"
 
 #define DEBUGFS		"/sys/kernel/debug/ktramp/"
@@ -781,15 +782,15 @@ static unsigned int destroy_all(int fd)
 TEST_F_TIMEOUT(fuzz, leaves_nothing_behind, 86400)
 {
 	struct fuzz *fuzz = self->fuzz;
-	unsigned char *before, *after;
+	struct snapshot before, after;
+	size_t explained;
 	struct ktramp_load load;
 	struct ktramp_info info, now;
 	int status;
 	pid_t pid;
 
 	ASSERT_EQ(0, kt_info(self->fd, &info));
-	before = read_text();
-	ASSERT_NE(NULL, before);
+	ASSERT_TRUE(snapshot_take(&before));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -817,11 +818,10 @@ TEST_F_TIMEOUT(fuzz, leaves_nothing_behind, 86400)
 	ASSERT_EQ(0, kt_info(self->fd, &now));
 	EXPECT_EQ(0, now.nr_probes);
 	EXPECT_EQ(info.slot_bytes, now.slot_bytes);
-	after = read_text();
-	ASSERT_NE(NULL, after);
-	EXPECT_EQ(0, changed_text(self->fd, before, after));
-	free(before);
-	free(after);
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(self->fd, &before, &after, &explained));
+	free(before.bytes);
+	free(after.bytes);
 	close(self->fd);
 	ASSERT_EQ(0, kt_unload_module());
 	ASSERT_EQ(0, kt_load_module());

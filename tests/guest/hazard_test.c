@@ -22,9 +22,9 @@
 
 #include "kselftest_harness.h"
 #include "kt.h"
+#include "snapshot.h"
 #include "text.h"
 
-#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define TRACING		"/sys/kernel/tracing/"
 
 #define CHUNK		1500	/* armed at a time */
@@ -169,28 +169,29 @@ TEST_F(hazard, what_serves_a_breakpoint_is_traced_by_nobody)
 /* sti; hlt and sti; mwait: neither takes a probe that could lose a wake-up, nor a step with TF. */
 TEST_F_TIMEOUT(hazard, what_waits_for_an_interrupt_keeps_its_sti, 120)
 {
-	unsigned char *text = read_text();
 	struct ktramp_create create;
 	unsigned int found = 0;
+	struct snapshot text;
 
-	ASSERT_NE(NULL, text);
-	for (size_t i = 0; i + 4 < text_end - text_start; i++) {
-		if (text[i] != 0xfb ||
-		    (text[i + 1] != 0xf4 && memcmp(text + i + 1, "\x0f\x01\xc9", 3)))
+	ASSERT_TRUE(snapshot_take(&text));
+	for (size_t i = 0; i + 4 < text.size; i++) {
+		const uint8_t *sti = text.bytes + i;
+
+		if (sti[0] != 0xfb || (sti[1] != 0xf4 && memcmp(sti + 1, "\x0f\x01\xc9", 3)))
 			continue;
 		/* By chance it is in the middle of something else. */
-		if (create_at(self->fd, text_start + i, KTRAMP_INT3_BOOST, &create) == -EILSEQ)
+		if (create_at(self->fd, text.start + i, KTRAMP_INT3_BOOST, &create) == -EILSEQ)
 			continue;
 		found++;
 		/* A jump takes both along, and a probe on the sti alone parts them. */
-		EXPECT_NE(0, create_at(self->fd, text_start + i, KTRAMP_INT3_EMULATE, &create)) {
-			TH_LOG("sti at 0x%llx", text_start + i);
+		EXPECT_NE(0, create_at(self->fd, text.start + i, KTRAMP_INT3_EMULATE, &create)) {
+			TH_LOG("sti at 0x%llx", (unsigned long long)text.start + i);
 		}
-		EXPECT_EQ(0, accepted_by(self->fd, text_start + i + 1, &create)) {
-			TH_LOG("behind sti at 0x%llx", text_start + i);
+		EXPECT_EQ(0, accepted_by(self->fd, text.start + i + 1, &create)) {
+			TH_LOG("behind sti at 0x%llx", (unsigned long long)text.start + i);
 		}
 	}
-	free(text);
+	free(text.bytes);
 	EXPECT_LT(0, found);
 }
 

@@ -25,6 +25,7 @@
 
 /* Of a module of the tests, tests/module/window.c. */
 #define KT_WINDOW	"/dev/ktramp_window"
+#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define KT_TEXT_BASE	0xffffffff80000000ULL	/* where what it shows begins */
 
 /* What a command did. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is compared, and what runs, while a kernel has breakpoints all over. */
+/* What runs while a kernel has breakpoints all over. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,69 +13,6 @@
 
 #define SHARED		"/tmp/workload"
 #define PROGRAM		"/tests/workload"
-
-/* ---- text ---- */
-
-bool live_read(uint64_t address, void *bytes, size_t size)
-{
-	int fd = open(KT_WINDOW, O_RDONLY | O_CLOEXEC);
-	off_t at = address - KT_TEXT_BASE;
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size && (n = pread(fd, bytes + done, size - done, at + done)) > 0)
-		done += n;
-	close(fd);
-	return done == size;
-}
-
-bool live_take(struct snapshot *shot)
-{
-	shot->start = kt_symbol("_stext");
-	shot->size = kt_symbol("_etext") - shot->start;
-	shot->bytes = malloc(shot->size);
-	return shot->size && shot->bytes && live_read(shot->start, shot->bytes, shot->size);
-}
-
-/* Is the byte part of an instruction that the kernel itself changes as it runs? */
-static bool is_the_kernels(const struct dev *dev, uint64_t address)
-{
-	static struct ktramp_scan_insn insns[65536];
-	struct ktramp_scan scan = {
-		.address = address, .insns = (uintptr_t)insns, .max = ARRAY_SIZE(insns),
-	};
-
-	if (dev_scan(dev, &scan))
-		return false;
-	for (uint32_t i = 0; i < scan.nr && i < scan.max; i++)
-		if (address - scan.address - insns[i].offset < insns[i].length)
-			return insns[i].kernel == KTRAMP_R_PATCHED;
-	return false;
-}
-
-/* Return: bytes that changed and should not have. @explained: those that may change. */
-size_t live_compare(const struct dev *dev, const struct snapshot *before,
-		      const struct snapshot *after, size_t *explained)
-{
-	size_t changed = 0;
-
-	for (size_t i = 0; i < before->size; i++) {
-		uint64_t address = before->start + i;
-
-		if (before->bytes[i] == after->bytes[i])
-			continue;
-		if (is_the_kernels(dev, address)) {
-			(*explained)++;
-			continue;
-		}
-		if (changed++ < 8)
-			printf("# 0x%llx: %02x became %02x\n", (unsigned long long)address,
-			       before->bytes[i], after->bytes[i]);
-	}
-	return changed;
-}
-
-/* ---- the workload ---- */
 
 bool live_share(struct load *load)
 {

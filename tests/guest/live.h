@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is compared, and what runs, while a kernel has breakpoints all over.
+ * What runs while a kernel has breakpoints all over.
  */
 #ifndef LIVE_H
 #define LIVE_H
 
 #include "../../user/lib/ktramp.h"
 #include "workload.h"
-
-/* The kernel's own text, as the window shows it (kt_open_window()). */
-struct snapshot {
-	uint64_t start;
-	size_t size;
-	uint8_t *bytes;
-};
 
 /* The workload, a process on each CPU. */
 struct load {
@@ -22,11 +15,6 @@ struct load {
 	unsigned long skipped[WORKLOADS_MAX];	/* before there was a breakpoint */
 	struct workload *shared;
 };
-
-bool live_read(uint64_t address, void *bytes, size_t size);
-bool live_take(struct snapshot *shot);
-size_t live_compare(const struct dev *dev, const struct snapshot *before,
-		    const struct snapshot *after, size_t *explained);
 
 bool live_share(struct load *load);
 void live_start(struct load *load);

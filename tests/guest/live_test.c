@@ -31,6 +31,7 @@
 #include "kselftest_harness.h"
 #include "kt.h"
 #include "live.h"
+#include "snapshot.h"
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -346,11 +347,11 @@ TEST_F(kernel, shows_a_probe_to_who_reads_its_text)
 	}
 	ASSERT_LT(0, id) TH_LOG("%s: error %d", site, -id);
 	address = kt_symbol("vfs_read") + offset;
-	EXPECT_TRUE(live_read(address, &before, 1));
+	EXPECT_TRUE(snapshot_read(address, &before, 1));
 	EXPECT_EQ(0, kt_arm(self->dev.fd, id));
-	EXPECT_TRUE(live_read(address, &armed, 1));
+	EXPECT_TRUE(snapshot_read(address, &armed, 1));
 	EXPECT_EQ(0, kt_disarm(self->dev.fd, id));
-	EXPECT_TRUE(live_read(address, &after, 1));
+	EXPECT_TRUE(snapshot_read(address, &after, 1));
 	EXPECT_EQ(0, kt_destroy(self->dev.fd, id));
 	EXPECT_NE(INT3, before);
 	EXPECT_EQ(INT3, armed);
@@ -366,7 +367,7 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 	const size_t batch = MIN(setting("LIVE_BATCH", 4000), KTRAMP_BATCH_MAX);
 	struct sites sites = { .sample.planned = keep };
 	struct snapshot before, after;
-	size_t explained = 0, from, to;
+	size_t explained, from, to;
 	struct outcome outcome = { };
 	unsigned int failed = 0;
 	struct load load = { };
@@ -392,7 +393,7 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 	live_print(&load);
 	for (unsigned int i = 0; i < load.nr; i++)
 		load.skipped[i] = atomic_load(&load.shared[i].skipped);
-	ASSERT_TRUE(live_take(&before));
+	ASSERT_TRUE(snapshot_take(&before));
 
 	from = MIN(setting("LIVE_FROM", 0), sites.nr);
 	to = MIN(setting("LIVE_TO", sites.nr), sites.nr);
@@ -413,8 +414,8 @@ TEST_F_TIMEOUT(kernel, computes_the_same_with_probes_all_over_it, 36000)
 	live_print(&load);
 	print_outcome(&self->dev, &outcome);
 
-	ASSERT_TRUE(live_take(&after));
-	EXPECT_EQ(0, live_compare(&self->dev, &before, &after, &explained));
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(self->dev.fd, &before, &after, &explained));
 	printf("# text: %zu bytes compared, %zu changed by the kernel itself\n", before.size,
 	       explained);
 	EXPECT_EQ(0, outcome.stuck);

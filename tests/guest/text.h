@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's functions, and its text as it is: for tests that change both all over.
+ * The kernel's functions, and where its text is: for tests that change it all over.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -29,7 +29,5 @@ extern __u64 text_start, text_end;
 
 void read_functions(void);
 __u64 address_of(const char *name);
-unsigned char *read_text(void);
-unsigned int changed_text(int fd, const unsigned char *before, const unsigned char *after);
 
 #endif /* TEXT_H */
