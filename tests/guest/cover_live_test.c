@@ -72,6 +72,22 @@ static int add_all(struct cover_session *s, const char *module, uint64_t *spent)
 	return err;
 }
 
+/* Was any block of a function hit? */
+static bool is_reached(const struct cover_session *s, const char *name)
+{
+	const uint64_t start = kt_symbol(name);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->plan.nr_funcs; n += s->plan.func[i++].nr) {
+		if (s->plan.func[i].address != start)
+			continue;
+		for (uint32_t k = 0; k < s->plan.func[i].nr; k++)
+			if (cover_is_hit(s, cover_site(s, n + k)))
+				return true;
+	}
+	return false;
+}
+
 static void print_plan(const struct cover_session *s)
 {
 	size_t refused[NR_REASONS] = { 0 }, moved = 0, bytes = 0;
@@ -298,6 +314,38 @@ TEST_F_TIMEOUT(kernel, leaves_no_breakpoint_when_it_is_killed, 3000)
 	ASSERT_TRUE(snapshot_take(&after));
 	EXPECT_EQ(0, snapshot_compare(self->s.dev.fd, &before, &after, &explained));
 	text_deinit(&text);
+	free(before.bytes);
+	free(after.bytes);
+}
+
+/* What a CPU executes on its way up and down is observed, or refused: it has no IDT at first. */
+TEST_F_TIMEOUT(kernel, is_covered_while_a_cpu_goes_and_comes, 600)
+{
+	struct cover_session *s = &self->s;
+	struct snapshot before, after;
+	size_t explained;
+	uint64_t spent;
+
+	if (access(CPU1_ONLINE, W_OK))
+		SKIP(return, "there is one CPU");
+	ASSERT_TRUE(snapshot_take(&before));
+	ASSERT_EQ(0, add_all(s, "vmlinux", &spent));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_START, &self->c));
+	for (unsigned int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, kt_write_file(CPU1_ONLINE, "0"));
+		/* One that is away meanwhile finds what was written when it comes. */
+		if (i % 2)
+			ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_RESET, &self->c));
+		ASSERT_EQ(0, kt_write_file(CPU1_ONLINE, "1"));
+		ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_RESET, &self->c));
+	}
+	ASSERT_EQ(0, kt_write_file(CPU1_ONLINE, "0"));
+	ASSERT_EQ(0, kt_write_file(CPU1_ONLINE, "1"));
+	ASSERT_EQ(0, cover_do(s, KTRAMP_IOC_COVER_STOP, &self->c));
+	ASSERT_EQ(0, cover_read_hits(s));
+	EXPECT_TRUE(is_reached(s, "cpuhp_invoke_callback"));
+	ASSERT_TRUE(snapshot_take(&after));
+	EXPECT_EQ(0, snapshot_compare(s->dev.fd, &before, &after, &explained));
 	free(before.bytes);
 	free(after.bytes);
 }

@@ -166,6 +166,114 @@ TEST_F(hazard, what_serves_a_breakpoint_is_traced_by_nobody)
 	EXPECT_LT(10U, nr);
 }
 
+/*
+ * The same, computed: what a CPU on its way up may come to before load_current_idt() is done, by
+ * the calls that the kernel's text has. (By pointers it comes to tracepoints, of which the
+ * names follow.) Where it would say its last words it has no IDT for them either.
+ */
+static const char *const roots[] = { "cr4_init", "cpu_init_exception_handling" };
+static const char *const ends[] = {
+	"panic", "__warn_printk", "_printk", "sev_es_terminate", "snp_abort", "__stack_chk_fail",
+	"__ubsan_handle_out_of_bounds", "__ubsan_handle_shift_out_of_bounds",
+};
+
+#define WAY_MAX		256
+
+struct way {
+	__u64 function[WAY_MAX];
+	unsigned int nr;
+};
+
+static const struct function *function_at(__u64 address)
+{
+	unsigned int low = 0, high = nr_functions;
+
+	while (high - low > 1) {
+		unsigned int mid = (low + high) / 2;
+
+		if (functions[mid].address <= address)
+			low = mid;
+		else
+			high = mid;
+	}
+	return &functions[low];
+}
+
+static void go_to(struct way *way, __u64 address)
+{
+	const struct function *function = function_at(address);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!strcmp(function->name, ends[i]))
+			return;
+	for (unsigned int i = 0; i < way->nr; i++)
+		if (way->function[i] == function->address)
+			return;
+	if (way->nr < WAY_MAX)
+		way->function[way->nr++] = function->address;
+}
+
+/* Every call and jump of a function that leaves it. Return: its instructions. */
+static struct ktramp_scan look_through(int fd, const struct snapshot *text, struct way *way,
+				       __u64 address)
+{
+	static struct ktramp_scan_insn insns[4096];
+	struct ktramp_scan scan = {
+		.size = sizeof(scan), .address = address, .insns = (__u64)(uintptr_t)insns,
+		.max = ARRAY_SIZE(insns),
+	};
+
+	if (kt_ioctl(fd, KTRAMP_IOC_SCAN, &scan))
+		scan.nr = 0;
+	for (unsigned int i = 0; i < scan.nr && i < scan.max; i++) {
+		__u64 at = scan.address + insns[i].offset;
+		const uint8_t *code = text->bytes + (at - text->start);
+		__u64 to;
+		int32_t rel;
+
+		if (insns[i].length != 5 || (*code != 0xe8 && *code != 0xe9))
+			continue;
+		memcpy(&rel, code + 1, sizeof(rel));
+		to = at + 5 + rel;
+		if (to - scan.address >= scan.length && to >= text_start && to < text_end)
+			go_to(way, to);
+	}
+	return scan;
+}
+
+TEST_F_TIMEOUT(hazard, nothing_takes_a_probe_that_a_cpu_comes_to_before_it_has_an_idt, 300)
+{
+	struct ktramp_create create;
+	struct way way = { .nr = 0 };
+	struct snapshot text;
+
+	ASSERT_TRUE(snapshot_take(&text));
+	for (unsigned int i = 0; i < ARRAY_SIZE(roots); i++) {
+		ASSERT_NE(0, address_of(roots[i])) TH_LOG("%s", roots[i]);
+		go_to(&way, address_of(roots[i]));
+	}
+	for (unsigned int i = 0; i < way.nr; i++) {
+		struct ktramp_scan scan = look_through(self->fd, &text, &way, way.function[i]);
+		const struct ktramp_scan_insn *insns = (const void *)(uintptr_t)scan.insns;
+
+		for (unsigned int k = 0; k < scan.nr && k < scan.max; k++) {
+			unsigned int by = accepted_by(self->fd, scan.address + insns[k].offset,
+						      &create);
+
+			EXPECT_EQ(0, by) {
+				TH_LOG("%s+0x%x", function_at(way.function[i])->name,
+				       insns[k].offset);
+			}
+			if (by)
+				break;
+		}
+	}
+	printf("# %u functions before a CPU has its IDT\n", way.nr);
+	EXPECT_LT(8, way.nr);
+	EXPECT_GT(WAY_MAX, way.nr);
+	free(text.bytes);
+}
+
 /* sti; hlt and sti; mwait: neither takes a probe that could lose a wake-up, nor a step with TF. */
 TEST_F_TIMEOUT(hazard, what_waits_for_an_interrupt_keeps_its_sti, 120)
 {
