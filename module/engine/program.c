@@ -165,7 +165,7 @@ static int check_func_ip(const struct ktramp_probe *p, const struct bpf_prog *pr
 	ctx = ktramp_context_at(addr, r);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	/* Also where the kernel has made a nop of an endbr64: it may have been named by its start. */
+	/* Also behind what was an endbr64: it may have been named by the function's start. */
 	if (addr - ctx->func.addr > ktramp_func_entry(&ctx->func))
 		return 0;
 	return ktramp_refuse(r, -EOPNOTSUPP, KTRAMP_R_PROGRAM,
